@@ -61,7 +61,9 @@ def read_text(source: Path) -> NotebookNode:
     notebook = nbformat.v4.new_notebook(metadata={"kernelspec": KERNEL})
     for cell in text.cells:
         tags = cell.metadata.get("tags", [])
-        content = setup_cell() if "setup" in tags else cell.source.strip("\n")
+        content = cell.source.strip("\n")
+        if "setup" in tags:
+            content, tags = setup_cell(), [*tags, "hide-cell"]  # the site folds it: a reader need not see it
         make = nbformat.v4.new_code_cell if cell.cell_type == "code" else nbformat.v4.new_markdown_cell
         if content:
             notebook.cells.append(make(content, metadata={"tags": tags} if tags else {}))

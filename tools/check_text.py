@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -20,10 +21,11 @@ from tools.build import read_text
 from tools.course import ROOT, relative
 
 CELL_LINES = 15
+LINE_LENGTH = 96  # what the site shows without scrolling
 NOTEBOOK_BYTES = 1_500_000
 FILE_BYTES = 5_000_000
 
-BRITISH = "colour|behaviour|centre|centred|normalis|optimis|visualis|initialis|regularis|neighbour|labell|modell|grey"
+BRITISH = "colour|behaviour|centre|grey|neighbour|labell|modell|(normal|optim|visual|initial|regular)is"
 
 # pattern in a Markdown cell (outside code) -> what is wrong with it
 MARKDOWN_RULES = {
@@ -47,7 +49,7 @@ MACHINE_PATH = re.compile(
     r"(/root/|/home/[a-z]+/|/work/|/tmp/\w|/Users/\w|[A-Z]:\\\\Users|0x[0-9a-f]{8,}|\.pyenv)"
 )
 HTML_TAG = re.compile(r"</?([a-zA-Z][a-zA-Z0-9]*)[^>]*>")
-ALLOWED_TAGS = {"details", "summary", "sub", "sup", "br"}
+ALLOWED_TAGS = {"details", "summary", "code", "em", "sub", "sup", "br"}
 BOLD = re.compile(r"\*\*(.+?)\*\*", re.S)
 LABELS = re.compile(
     r"^(Question|Note|Warning|Famous number|Claim|Predict|Prediction|Task|Try it|Check|Step \d+)\b.*$"
@@ -91,6 +93,9 @@ def code_problems(cell: NotebookNode, exercise: bool) -> Iterator[str]:
             yield f"{what}: {hit.group(0)!r}"
     if exercise and re.search(r"^\s*[%!]", cell.source, flags=re.M):
         yield "a magic in an exercise"
+    for line in cell.source.splitlines():
+        if len(line) > LINE_LENGTH and "setup" not in tags:
+            yield f"a code line of {len(line)} characters, more than {LINE_LENGTH}: {line.strip()[:50]!r}"
     lines = [line for line in cell.source.splitlines() if line.strip()]
     if len(lines) > CELL_LINES and not {"setup", "solution"} & set(tags):
         yield f"a cell of {len(lines)} lines, more than {CELL_LINES}: {lines[0]!r}"
@@ -99,6 +104,15 @@ def code_problems(cell: NotebookNode, exercise: bool) -> Iterator[str]:
 # ---- numbers in the prose --------------------------------------------------------------------------------
 
 NUMBER = re.compile(r"(?<![\w.,/^{×-])\d[\d,]*(?:\.\d+)?(?![\w/^×]|\.\d|,\d)")
+
+
+@cache
+def sections() -> set[str]:
+    """Numbers of the chapters' sections, such as "3.2", by which the exercises speak of them."""
+    texts = (ROOT / "book/chapters").glob("*.md")
+    return {
+        number for text in texts for number in re.findall(r"^## (\d+\.\d+)", text.read_text("utf-8"), re.M)
+    }
 
 
 def spoken_numbers(text: str) -> Iterator[str]:
@@ -113,7 +127,8 @@ def spoken_numbers(text: str) -> Iterator[str]:
     for hit in NUMBER.finditer(prose):
         number = hit.group(0).rstrip(",")
         value = number.replace(",", "")
-        if (len(value) >= 3 or "." in value) and not re.fullmatch(r"(1[6-9]|20)\d\d", number):
+        year = re.fullmatch(r"(1[6-9]|20)\d\d", number)
+        if (len(value) >= 3 or "." in value) and not year and number not in sections():
             yield number
 
 

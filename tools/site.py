@@ -26,7 +26,8 @@ def build(output: Path, strict: bool) -> int:
     """Run Jupyter Book and tidy the pages. Returns the exit status; `output` gets a folder `_build/html`."""
     if strict:
         shutil.rmtree(output / "_build", ignore_errors=True)
-    command = [Path(sys.executable).with_name("jupyter-book"), "build", ROOT, "--toc", ROOT / "book/_toc.yml"]
+    start = "from jupyter_book.cli.main import main; main()"  # the package has no `python -m`
+    command = [sys.executable, "-c", start, "build", ROOT, "--toc", ROOT / "book/_toc.yml"]
     command += ["--path-output", output, *(["-W", "--keep-going"] if strict else [])]
     status = subprocess.run([str(part) for part in command], cwd=ROOT, check=False).returncode
     if status == 0:

@@ -1,0 +1,225 @@
+"""The convolution layer, forward: one formula written four ways, in one dimension, and as a matrix.
+
+    y[n, k, r, q] = b[k] + sum over c, i, j of w[k, c, i, j] x[n, c, r s + i d - p, q s + j d - p]
+
+where x is zero outside the picture. The sum runs over the C/g channels of the filter's group. It is a
+cross-correlation: the kernel is not flipped (I. Goodfellow, Y. Bengio, A. Courville, "Deep Learning",
+2016, equation 9.6).
+
+| form              | what it does                                  | in numbers                             |
+|-------------------|-----------------------------------------------|----------------------------------------|
+| `conv2d_naive`    | what the formula says                         | seven loops                            |
+| `conv2d_im2col`   | copies every window into a column             | one matrix product a picture           |
+| `conv2d_shifted`  | adds up shifted pictures, one a kernel pixel  | kh kw thin matrix products             |
+| `conv2d`          | shifts whole strips of rows, copies no window | kw matrix products a block of rows     |
+
+All four take the same arguments, those of `torch.nn.functional.conv2d`, and return the same numbers up to
+rounding.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from utils.functional.arrays import as_array, conv_arrays, to_common_dtype
+from utils.functional.shapes import (
+    AxisPadding,
+    Padding,
+    Pair,
+    as_integer,
+    as_pair,
+    axis_padding,
+    conv_geometry,
+)
+from utils.functional.unfold import im2col, pad2d, row_strips, windows
+
+__all__ = ["conv1d", "conv2d", "conv2d_im2col", "conv2d_naive", "conv2d_shifted", "conv_matrix"]
+
+# Bytes of output that conv2d computes at a time. They and the rows they come from should fit into the
+# second-level cache of a core, 1 MB or more on today's processors. Only the speed depends on it.
+BLOCK_BYTES = 2**18
+
+
+def conv2d(
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: int | Pair = 1,
+    padding: Padding = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+) -> np.ndarray:
+    """The convolution layer, in its fast form.
+
+    x           (N, C, H, W)
+    weight      (K, C/groups, kh, kw)
+    bias        (K,), or None for no bias
+    stride, dilation    an integer, or a pair (height, width)
+    padding     an integer, a pair (height, width), ((top, bottom), (left, right)), or a word: "valid" for
+                none, "same" for an output of the input's size (stride 1 only), "full" for every overlap
+    groups      filters k K/groups ... see only channels k C/groups ...; groups = C is the depthwise layer
+    returns     (N, K, OH, OW), OH and OW as `conv_output_size` gives them
+
+    The dtype follows NumPy's promotion, but integers alone are computed exactly, in int64. Raises
+    ValueError that names the argument for wrong shapes and dtypes, for channels that do not match, and
+    when the output would be empty. An empty batch is welcome. The inputs are not changed.
+
+    How: a strip of kh rows of the batch, seen by one row of outputs, is a matrix, and shifting it by one
+    pixel is a slice of that matrix (see `row_strips`). So kw matrix products make one row of outputs, for
+    all pictures at once, and no window is copied as long as the stride along the width and the dilation
+    along the height are 1. The result has the batch as its fastest axis in memory, which is the order that
+    the next layer wants; `np.ascontiguousarray` gives the usual one. A relative is M. Cho, D. Brand, "MEC:
+    memory-efficient convolution for deep neural network", 2017, arXiv:1706.06873.
+    """
+    x, weight, bias = conv_arrays(x, weight, bias, groups)
+    geometry = conv_geometry(x.shape[2:], weight.shape[2:], stride, padding, dilation)
+    N, (K, C, kh, kw), (OH, OW) = len(x), weight.shape, geometry.output_size
+    sw, dw = geometry.stride[1], geometry.dilation[1]
+
+    strips = row_strips(x, geometry, groups)  # (OH, g, kh, C/g, W', N)
+    taps = weight.reshape(groups, K // groups, C, kh, kw).transpose(4, 0, 1, 3, 2)
+    taps = taps.reshape(kw, groups, K // groups, kh * C)  # for each kernel column and group, a matrix
+    y = np.empty((OH, groups, K // groups, OW * N), x.dtype)
+    y[:] = bias.reshape(groups, K // groups, 1)
+    block = max(1, BLOCK_BYTES // max(1, y[0].nbytes))  # rows of outputs at a time
+    for r in range(0, OH, block):
+        rows = strips[r : r + block]
+        for j in range(kw):
+            seen = rows[..., j * dw : j * dw + (OW - 1) * sw + 1 : sw, :]  # by kernel column j
+            y[r : r + block] += taps[j] @ seen.reshape(len(rows), groups, kh * C, OW * N)
+    return y.reshape(OH, K, OW, N).transpose(3, 1, 0, 2)  # (N, K, OH, OW)
+
+
+def conv2d_naive(
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: int | Pair = 1,
+    padding: Padding = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+) -> np.ndarray:
+    """`conv2d` as the formula says it: seven loops. To read and to compare with, not to wait for.
+
+    Arguments, result and errors as for `conv2d`.
+    """
+    x, weight, bias = conv_arrays(x, weight, bias, groups)
+    geometry = conv_geometry(x.shape[2:], weight.shape[2:], stride, padding, dilation)
+    (sh, sw), (dh, dw), (OH, OW) = geometry.stride, geometry.dilation, geometry.output_size
+    x = pad2d(x, geometry.padding)
+    N, (K, C, kh, kw) = len(x), weight.shape  # C is the number of channels in one group
+    y = np.empty((N, K, OH, OW), x.dtype)
+    for n in range(N):
+        for k in range(K):
+            first = k // (K // groups) * C  # where the channels of filter k's group begin
+            for r in range(OH):
+                for q in range(OW):
+                    total = bias[k]
+                    for c in range(C):
+                        for i in range(kh):
+                            for j in range(kw):
+                                pixel = x[n, first + c, r * sh + i * dh, q * sw + j * dw]
+                                total += weight[k, c, i, j] * pixel
+                    y[n, k, r, q] = total
+    return y
+
+
+def conv2d_im2col(
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: int | Pair = 1,
+    padding: Padding = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+) -> np.ndarray:
+    """`conv2d` as a matrix product: every filter is a row, every window a column (see `im2col`).
+
+    Arguments, result and errors as for `conv2d`. The columns take kh kw times the memory of the input.
+    """
+    x, weight, bias = conv_arrays(x, weight, bias, groups)
+    geometry = conv_geometry(x.shape[2:], weight.shape[2:], stride, padding, dilation)
+    N, (K, C, kh, kw), (OH, OW) = len(x), weight.shape, geometry.output_size
+    columns = im2col(x, geometry.kernel_size, geometry.stride, geometry.padding, geometry.dilation)
+    columns = columns.reshape(N, groups, C * kh * kw, OH * OW)
+    y = weight.reshape(groups, K // groups, C * kh * kw) @ columns  # (N, g, K/g, OH OW)
+    return y.reshape(N, K, OH, OW) + bias[:, None, None]
+
+
+def conv2d_shifted(
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: int | Pair = 1,
+    padding: Padding = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+) -> np.ndarray:
+    """`conv2d` as a sum of shifted pictures: one matrix product for each pixel of the kernel.
+
+    Arguments, result and errors as for `conv2d`. Kernel pixel (i, j) sees the whole picture, shifted by
+    (i, j); it mixes the channels like a 1×1 convolution. Source: A. Vasudevan, A. Anderson, D. Gregg,
+    "Parallel multi channel convolution using general matrix multiplication", 2017, arXiv:1704.04428.
+    """
+    x, weight, bias = conv_arrays(x, weight, bias, groups)
+    geometry = conv_geometry(x.shape[2:], weight.shape[2:], stride, padding, dilation)
+    N, (K, C, kh, kw), (OH, OW) = len(x), weight.shape, geometry.output_size
+    view = windows(pad2d(x, geometry.padding), (kh, kw), geometry.stride, geometry.dilation)
+    taps = weight.reshape(groups, K // groups, C, kh, kw)
+    y = np.zeros((N, groups, K // groups, OH * OW), x.dtype)
+    for i in range(kh):
+        for j in range(kw):
+            shifted = view[..., i, j].reshape(N, groups, C, OH * OW)  # what kernel pixel (i, j) sees
+            y += taps[..., i, j] @ shifted
+    return y.reshape(N, K, OH, OW) + bias[:, None, None]
+
+
+def conv1d(
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: int = 1,
+    padding: AxisPadding = 0,
+    dilation: int = 1,
+    groups: int = 1,
+) -> np.ndarray:
+    """The convolution layer over sequences: `conv2d` on pictures that are one pixel high.
+
+    x           (N, C, L)
+    weight      (K, C/groups, k)
+    bias        (K,), or None for no bias
+    padding     an integer, a pair (before, after), or "valid", "same", "full"
+    returns     (N, K, OL), OL as `conv_output_size` gives it; dtype and errors as for `conv2d`
+    """
+    x, weight = as_array(x, "x", "(N, C, L)"), as_array(weight, "weight", "(K, C/groups, k)")
+    stride, dilation = as_integer(stride, "stride"), as_integer(dilation, "dilation")
+    ends = axis_padding(padding, weight.shape[2], stride, dilation)
+    x, weight = x[:, :, None], weight[:, :, None]  # (N, C, 1, L), (K, C/groups, 1, k)
+    return conv2d(x, weight, bias, (1, stride), ((0, 0), ends), (1, dilation), groups)[:, :, 0]
+
+
+def conv_matrix(
+    kernel: ArrayLike,
+    input_size: int | Pair,
+    stride: int | Pair = 1,
+    padding: Padding = 0,
+    dilation: int | Pair = 1,
+) -> np.ndarray:
+    """The matrix of a convolution with one channel: `conv_matrix(kernel, (H, W)) @ x.ravel()` is y.ravel().
+
+    kernel      (kh, kw)
+    input_size  H = W, or (H, W)
+    returns     (OH OW, H W); one row an output, holding the kernel's numbers where that output looks and
+                zeros elsewhere. With stride 1 each block of rows is constant along its diagonals: a
+                (doubly blocked) Toeplitz matrix. Its transpose runs the convolution backward.
+
+    Integers give int64. Raises ValueError as `conv2d` does.
+    """
+    (kernel,) = to_common_dtype(as_array(kernel, "kernel", "(kh, kw)"))
+    H, W = as_pair(input_size, "input_size")
+    pixels = np.arange(1, H * W + 1).reshape(1, 1, H, W)  # a picture of its pixels' numbers; 0 is padding
+    seen = im2col(pixels, kernel.shape, stride, padding, dilation)[0]  # (kh kw, OH OW)
+    matrix = np.zeros((seen.shape[1], 1 + H * W), kernel.dtype)
+    matrix[np.arange(seen.shape[1]), seen] = kernel.reshape(-1, 1)  # tap t of output o sees seen[t, o]
+    return matrix[:, 1:].copy()  # column 0 collected what fell on the padding, which is zero

@@ -1,0 +1,182 @@
+"""The convolution layer, backward: from the gradient of the loss at its outputs to those at its inputs.
+
+The layer is y[n, k, r, q] = b[k] + sum over c, i, j of w[k, c, i, j] x[n, c, r s + i d - p, q s + j d - p].
+With delta = dL/dy, the chain rule says for each input of the layer: go through all outputs that it touches,
+and add up delta times the number it was multiplied by there.
+
+    dL/db[k]          = sum over n, r, q of delta[n, k, r, q]
+    dL/dw[k, c, i, j] = sum over n, r, q of delta[n, k, r, q] x[n, c, r s + i d - p, q s + j d - p]
+    dL/dx[n, c, a, e] = sum over k and all i, r with r s + i d - p = a, and all j, q with q s + j d - p = e,
+                        of delta[n, k, r, q] w[k, c, i, j]
+
+For stride 1 the last one is a convolution of delta, with d (k - 1) - p zeros around it, and the kernel
+rotated by 180 degrees: i = (a + p - r) / d runs backwards when r runs forwards. For stride s the same holds
+with s - 1 zeros between the entries of delta; the code below leaves out the products with those zeros.
+
+Sources: Y. LeCun et al., "Gradient-based learning applied to document recognition", 1998; I. Goodfellow,
+Y. Bengio, A. Courville, "Deep Learning", 2016, section 9.5.
+"""
+
+from __future__ import annotations
+
+from math import gcd
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from utils.functional.arrays import as_array, conv_arrays, to_common_dtype
+from utils.functional.shapes import Geometry, Padding, Pair, as_integer, as_pair, conv_geometry
+from utils.functional.unfold import row_strips
+
+__all__ = ["conv2d_backward", "conv2d_grad_input", "conv2d_grad_weight"]
+
+
+def conv2d_backward(
+    grad_output: ArrayLike,
+    x: ArrayLike,
+    weight: ArrayLike,
+    stride: int | Pair = 1,
+    padding: Padding = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+    bias: bool = True,
+    need: tuple[bool, bool, bool] = (True, True, True),
+) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+    """The gradients of `conv2d(x, weight, bias, stride, padding, dilation, groups)`.
+
+    grad_output    (N, K, OH, OW), the gradient of the loss at the output
+    x, weight, stride, padding, dilation, groups    as they were given to `conv2d`
+    bias        whether the layer has a bias
+    need        which of the three to compute; the first layer of a network has no use for grad_x
+    returns     (grad_x, grad_weight, grad_bias), shaped like x, weight and (K,); None for what is not needed
+
+    The dtype is NumPy's promotion of the three arrays. Raises ValueError as `conv2d` does, and when
+    grad_output does not have the shape of the output.
+    """
+    delta, x, weight, geometry = _read(grad_output, x, weight, stride, padding, dilation, groups)
+    return (
+        grad_input(delta, weight, x.shape[2:], geometry, groups) if need[0] else None,
+        grad_weight(delta, x, geometry, groups) if need[1] else None,
+        delta.sum((0, 2, 3)) if bias and need[2] else None,  # over pictures, rows, columns
+    )
+
+
+def grad_weight(delta: np.ndarray, x: np.ndarray, geometry: Geometry, groups: int = 1) -> np.ndarray:
+    """The gradient at the weight: delta times the pixel that each weight was multiplied by.
+
+    delta (N, K, OH, OW), x (N, C, H, W); returns (K, C/groups, kh, kw).
+
+    How: kernel column j looks at the strip of an output row (see `row_strips`) as a matrix with a row for
+    each (i, c) and a column for each (q, n). Times the row of delta, transposed, this sums over q and n.
+    """
+    N, K, OH, OW = delta.shape
+    (kh, kw), C, sw, dw = geometry.kernel_size, x.shape[1] // groups, geometry.stride[1], geometry.dilation[1]
+    strips = row_strips(x, geometry, groups)  # (OH, g, kh, C/g, W', N)
+    delta = delta.reshape(N, groups, K // groups, OH, OW).transpose(3, 1, 2, 4, 0)  # (OH, g, K/g, OW, N)
+    grad = np.zeros((kw, groups, kh * C, K // groups), x.dtype)
+    for r in range(OH):
+        row = delta[r].reshape(groups, K // groups, OW * N).transpose(0, 2, 1)
+        for j in range(kw):
+            seen = strips[r][..., j * dw : j * dw + (OW - 1) * sw + 1 : sw, :]  # by kernel column j
+            grad[j] += seen.reshape(groups, kh * C, OW * N) @ row
+    grad = grad.reshape(kw, groups, kh, C, K // groups).transpose(1, 4, 3, 2, 0)
+    return grad.reshape(K, C, kh, kw)
+
+
+def grad_input(
+    delta: np.ndarray, weight: np.ndarray, input_size: Pair, geometry: Geometry, groups: int = 1
+) -> np.ndarray:
+    """The gradient at the input: delta goes back to all pixels of its window, times the weight in between.
+
+    delta (N, K, OH, OW), weight (K, C/groups, kh, kw), input_size (H, W); returns (N, C, H, W).
+
+    How: row by row of the input. The output rows r that saw input row a lie below each other in memory, and
+    so do, in the kernel turned upside down, the kernel rows i = (a + p - r s) / d through which they saw it.
+    One matrix product sums over i and k. What it gives for kernel column j is added j d pixels to the right.
+    """
+    (N, _, OH, OW), (K, C, kh, kw), (H, W) = delta.shape, weight.shape, input_size
+    (top, _), (left, right), sw, dw = *geometry.padding, geometry.stride[1], geometry.dilation[1]
+    delta = delta.reshape(N, groups, K // groups, OH, OW).transpose(1, 3, 2, 4, 0)
+    delta = np.ascontiguousarray(delta)  # (g, OH, K/g, OW, N)
+    taps = weight[:, :, ::-1].reshape(groups, K // groups, C, kh, kw).transpose(0, 4, 2, 3, 1)
+    taps = np.ascontiguousarray(taps)  # (g, kw, C/g, kh, K/g), upside down
+    grad = np.zeros((H, groups, C, left + W + right, N), weight.dtype)
+    for a in range(H):
+        outputs, rows = meetings(a + top, geometry)
+        seen, through = delta[:, outputs], taps[..., rows, :]
+        depth = seen.shape[1] * seen.shape[2]  # how many (r, k) touch this row
+        spread = through.reshape(groups, kw * C, depth) @ seen.reshape(groups, depth, OW * N)
+        spread = spread.reshape(groups, kw, C, OW, N)
+        for j in range(kw):
+            grad[a, :, :, j * dw : j * dw + (OW - 1) * sw + 1 : sw] += spread[:, j]
+    return grad[..., left : left + W, :].transpose(4, 1, 2, 0, 3).reshape(N, groups * C, H, W)
+
+
+def meetings(a: int, geometry: Geometry) -> tuple[slice, slice]:
+    """The output rows r and kernel rows i that meet in row a of the padded picture: r s + i d = a.
+
+    Two slices that run side by side: r forwards, and i backwards, which is forwards in the kernel turned
+    upside down.
+    """
+    k, s, d = geometry.kernel_size[0], geometry.stride[0], geometry.dilation[0]
+    OH = geometry.output_size[0]
+    rows = [i for i in range(k) if (a - i * d) % s == 0 and 0 <= (a - i * d) // s < OH]
+    if not rows:  # no window looked at this row
+        return slice(0), slice(0)
+    first, last = (a - rows[-1] * d) // s, (a - rows[0] * d) // s
+    step = gcd(s, d)
+    return slice(first, last + 1, d // step), slice(k - 1 - rows[-1], k - rows[0], s // step)
+
+
+def conv2d_grad_weight(
+    grad_output: ArrayLike,
+    x: ArrayLike,
+    kernel_size: int | Pair,
+    stride: int | Pair = 1,
+    padding: Padding = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+) -> np.ndarray:
+    """Only the gradient at the weight, without needing the weight; as `torch.nn.grad.conv2d_weight`.
+
+    grad_output (N, K, OH, OW), x (N, C, H, W); returns (K, C/groups, kh, kw). Errors as `conv2d_backward`.
+    """
+    delta, x = as_array(grad_output, "grad_output", "(N, K, OH, OW)"), as_array(x, "x", "(N, C, H, W)")
+    shape = delta.shape[1], x.shape[1] // as_integer(groups, "groups"), *as_pair(kernel_size, "kernel_size")
+    stand_in = np.broadcast_to(delta.dtype.type(0), shape)  # only its shape counts
+    delta, x, _, geometry = _read(delta, x, stand_in, stride, padding, dilation, groups)
+    return grad_weight(delta, x, geometry, groups)
+
+
+def conv2d_grad_input(
+    grad_output: ArrayLike,
+    weight: ArrayLike,
+    input_size: int | Pair,
+    stride: int | Pair = 1,
+    padding: Padding = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+) -> np.ndarray:
+    """Only the gradient at the input, without needing the input; as `torch.nn.grad.conv2d_input`.
+
+    grad_output (N, K, OH, OW), weight (K, C/groups, kh, kw), input_size (H, W); returns (N, C, H, W).
+    Errors as `conv2d_backward`. It is the transpose of `conv2d`, see `conv_transpose2d`.
+    """
+    delta = as_array(grad_output, "grad_output", "(N, K, OH, OW)")
+    weight = as_array(weight, "weight", "(K, C/groups, kh, kw)")
+    size = as_pair(input_size, "input_size")
+    shape = len(delta), weight.shape[1] * as_integer(groups, "groups"), *size
+    stand_in = np.broadcast_to(delta.dtype.type(0), shape)  # only its shape counts
+    delta, _, weight, geometry = _read(delta, stand_in, weight, stride, padding, dilation, groups)
+    return grad_input(delta, weight, size, geometry, groups)
+
+
+def _read(grad_output, x, weight, stride, padding, dilation, groups):
+    """The arguments checked: grad_output, x, weight in one dtype, and the geometry of the layer."""
+    x, weight, _ = conv_arrays(x, weight, None, groups)
+    geometry = conv_geometry(x.shape[2:], weight.shape[2:], stride, padding, dilation)
+    grad_output = as_array(grad_output, "grad_output", "(N, K, OH, OW)")
+    expected = len(x), len(weight), *geometry.output_size
+    if grad_output.shape != expected:
+        raise ValueError(f"grad_output must have the output's shape {expected}, got {grad_output.shape}")
+    return *to_common_dtype(grad_output, x, weight), geometry
