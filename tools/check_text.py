@@ -29,8 +29,6 @@ BRITISH = "colour|behaviour|centre|grey|neighbour|labell|modell|(normal|optim|vi
 
 # pattern in a Markdown cell (outside code) -> what is wrong with it
 MARKDOWN_RULES = {
-    r"^\s*(```|:::)\{": "a MyST directive",
-    r"\{[a-z:]+\}`": "a MyST role",
     r"\\operatorname": r"\operatorname (write \mathrm{})",
     r"\\newcommand|\\def\\": r"\newcommand",
     r"\\\((?!\w)|\\\[(?!\w)": r"\( or \[ (write $ or $$)",
@@ -69,6 +67,8 @@ def outside_math(text: str) -> str:
 
 def markdown_problems(text: str) -> Iterator[str]:
     """What a Markdown cell does that some place cannot show, or the house style forbids."""
+    for hit in re.finditer(r"^\s*(?:```|:::)\{[a-z-]+\}|(?<!`)\{[a-z:]+\}`", text, flags=re.M):
+        yield f"a MyST directive or role: {hit.group(0)!r}"
     prose = outside_code(text)
     for pattern, what in MARKDOWN_RULES.items():
         for hit in re.finditer(pattern, prose, flags=re.M | re.I):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import copy
 import importlib
+import re
 
 from nbformat import NotebookNode
 from nbgrader.preprocessors import ClearSolutions, ComputeChecksums, LockCells
@@ -46,6 +47,8 @@ def exercise(notebook: NotebookNode) -> NotebookNode:
     settings.ClearSolutions.code_stub = {"python": STUB}
     for step in (ClearSolutions, LockCells, ComputeChecksums):
         notebook, _ = step(config=settings).preprocess(notebook, {})
+        for cell in notebook.cells:  # at the top level of a cell, "..." would print Ellipsis
+            cell.source = re.sub(f"^{re.escape(STUB)}$", STUB.splitlines()[0], cell.source, flags=re.M)
     return notebook
 
 

@@ -4,9 +4,9 @@ A backward is right when, for a random upstream gradient g, its result at every 
 
     d(sum of g y) / dx_i  ≈  sum of g (y(x_i + h) - y(x_i - h)) / (2 h)
 
-The central difference is wrong by about h^2 (y bends) plus 1e-16 / h (numbers are rounded), which together are
-least near h = 1e-5. A one-sided difference is wrong by about h, and could not tell a small mistake from that.
-The upstream gradient is random because one of ones hides mistakes: outputs in the wrong order, say.
+The central difference is wrong by about h^2 (y bends) plus 1e-16 / h (numbers are rounded), which together
+are least near h = 1e-5. A one-sided difference is wrong by about h, and could not tell a small mistake from
+that. The upstream gradient is random because one of ones hides mistakes: outputs in the wrong order, say.
 
 At a kink (ReLU at 0, two equal pixels in a maximum) there is no derivative, and the central difference is the
 mean of two slopes. The report warns where the slopes to the left and to the right differ.

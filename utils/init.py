@@ -1,8 +1,9 @@
 """Initial weights: small random numbers, small enough and large enough.
 
-A weight of shape (K, C, kh, kw) or (O, I) has fan_in inputs per output (C kh kw, or I) and fan_out outputs per
-input (K kh kw, or O). When the weights have variance v and the inputs are independent with mean square q, each
-sum has variance fan_in v q. Through many layers the signal keeps its size only when the factor is near 1.
+A weight of shape (K, C, kh, kw) or (O, I) has fan_in inputs per output (C kh kw, or I) and fan_out outputs
+per input (K kh kw, or O). When the weights have variance v and the inputs are independent with mean square
+q, each sum has variance fan_in v q. Through many layers the signal keeps its size only when the factor is
+near 1.
 
 Every function here returns float32 weights; rng is a numpy.random.Generator.
 """
@@ -13,12 +14,20 @@ import math
 
 import numpy as np
 
-__all__ = ["fans", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "normal", "pytorch_bias"]
-__all__ += ["pytorch_default"]
+__all__ = [
+    "fans",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "normal",
+    "pytorch_bias",
+    "pytorch_default",
+]
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """(fan_in, fan_out) of a weight (K, C, kh, kw, ...) or (O, I). Raises ValueError for less than two axes."""
+    """(fan_in, fan_out) of a weight (K, C, kh, kw) or (O, I). Raises ValueError for less than two axes."""
     if len(shape) < 2:
         raise ValueError(f"shape must have at least two axes, (outputs, inputs, ...), got {shape}")
     window = math.prod(shape[2:])
@@ -26,7 +35,7 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def normal(shape: tuple[int, ...], rng: np.random.Generator, scale: float = 0.01) -> np.ndarray:
-    """Normal numbers with standard deviation `scale`, whatever the layer: too small or too large when deep."""
+    """Normal numbers with standard deviation `scale`, whatever the layer."""
     return (scale * rng.standard_normal(shape)).astype(np.float32)
 
 
@@ -40,7 +49,7 @@ def glorot_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarra
 
 
 def glorot_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """As `glorot_normal`, but evenly from -a to a with a = sqrt(6 / (fan_in + fan_out)); the same variance."""
+    """The variance of `glorot_normal`, evenly from -a to a with a = sqrt(6 / (fan_in + fan_out))."""
     return _uniform(shape, rng, math.sqrt(6 / sum(fans(shape))))
 
 
@@ -53,17 +62,20 @@ def he_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
 
 
 def he_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """As `he_normal`, but evenly from -a to a with a = sqrt(6 / fan_in); the same variance."""
+    """The variance of `he_normal`, evenly from -a to a with a = sqrt(6 / fan_in)."""
     return _uniform(shape, rng, math.sqrt(6 / fans(shape)[0]))
 
 
 def pytorch_default(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Evenly from -a to a with a = 1 / sqrt(fan_in), what `torch.nn.Conv2d` and `Linear` do: variance 1 / (3 fan_in)."""
+    """Evenly from -a to a with a = 1 / sqrt(fan_in): variance 1 / (3 fan_in), a sixth of He's.
+
+    What `torch.nn.Conv2d` and `torch.nn.Linear` begin with.
+    """
     return _uniform(shape, rng, 1 / math.sqrt(fans(shape)[0]))
 
 
 def pytorch_bias(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """The bias that goes with `pytorch_default`: (K,) numbers evenly from -a to a; `shape` is the weight's."""
+    """The bias to go with `pytorch_default`: (K,) numbers evenly from -a to a; `shape` is the weight's."""
     return _uniform(shape[:1], rng, 1 / math.sqrt(fans(shape)[0]))
 
 

@@ -6,8 +6,8 @@
              w -= lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
     AdamW    w -= lr weight_decay w, then as Adam without the decay in g
 
-The updates are those of `torch.optim`, step by step. Parameters are objects with the arrays `value` and `grad`,
-as those of `utils.layers`; they are changed in place. A parameter whose grad is None is left alone.
+The updates are those of `torch.optim`, step by step. Parameters are objects with the arrays `value` and
+`grad`, as those of `utils.layers`; they are changed in place. A parameter whose grad is None is left alone.
 
 A schedule is a function of the step (from 0) and the number of steps, and returns the learning rate:
 
@@ -85,10 +85,11 @@ class Optimizer:
 class SGD(Optimizer):
     """Stochastic gradient descent, with momentum, Nesterov's look ahead and weight decay if wanted.
 
-    lr, momentum, weight_decay, nesterov    as in `torch.optim.SGD`. Raises ValueError for numbers out of range.
+    lr, momentum, weight_decay, nesterov    as in `torch.optim.SGD`. Raises ValueError for numbers out of
+    range.
 
-    Sources: B. Polyak, "Some methods of speeding up the convergence of iteration methods", 1964; I. Sutskever et
-    al., "On the importance of initialization and momentum in deep learning", 2013.
+    Sources: B. Polyak, "Some methods of speeding up the convergence of iteration methods", 1964; I.
+    Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013.
     """
 
     def __init__(
@@ -121,7 +122,8 @@ class Adam(Optimizer):
 
     lr, betas, eps, weight_decay    as in `torch.optim.Adam`. Raises ValueError for numbers out of range.
 
-    Source: D. Kingma, J. Ba, "Adam: a method for stochastic optimization", 2015, arXiv:1412.6980, algorithm 1.
+    Source: D. Kingma, J. Ba, "Adam: a method for stochastic optimization", 2015, arXiv:1412.6980, algorithm
+    1.
     """
 
     decoupled = False  # weight decay goes through the gradient
@@ -201,7 +203,8 @@ def one_cycle(
     last: float | None = None,
     shape: str = "linear",
 ) -> Schedule:
-    """Up to `peak` over the share `warm_up` of all steps, then down to nearly nothing: fast, and it ends well.
+    """Up to `peak` over the share `warm_up` of all steps, then down to nearly nothing: fast, and it ends
+    well.
 
     first       the learning rate of step 0, peak / 25 by default
     last        that of the last step, first / 10,000 by default
