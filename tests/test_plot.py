@@ -292,6 +292,13 @@ def test_the_other_figures_draw():
     fig = plot.product_table({(0, 0): ("a", 2), (1, 0): ("b", -5)}, ["y0", "y1"], ["x0"], (0, 0, 2, 1))
     texts = [text.get_text() for text in fig.axes[0].texts]
     assert texts == ["a", "2", "b", "−5", "x0", "−3", "y0", "y1", "sum"]
+    walk = np.array([[3.0, 1.0], [1.0, 0.5], [0.0, 0.1]])
+    fig = plot.descent(lambda x, y: x**2 + 9 * y**2, {"a": walk, "b": walk}, (-4, 4, -1.5, 1.5))
+    assert [ax.get_title(loc="left") for ax in fig.axes] == ["a", "b"]
+    np.testing.assert_array_equal(fig.axes[1].lines[0].get_xydata(), walk)
+    fig = plot.confusion(np.array([[5, 0], [12, 3]]), ["cat", "dog"])
+    assert [text.get_text() for text in fig.axes[0].texts] == ["5", "12", "3"]
+    assert [text.get_text() for text in fig.axes[0].get_yticklabels()] == ["cat", "dog"]
     for number in plt.get_fignums():
         plot.show(plt.figure(number), ALT)
 

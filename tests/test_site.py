@@ -157,7 +157,7 @@ def open_page(browser, address, page, width=1400, scheme="light"):
 
 WIDE_ELEMENTS = """() => [...document.querySelectorAll('article *')].filter(e => {
     const r = e.getBoundingClientRect();
-    if (!r.width || r.right <= innerWidth + 1) return false;
+    if (!r.width || (r.left >= -1 && r.right <= innerWidth + 1)) return false;
     for (let p = e; p && p.tagName !== 'ARTICLE'; p = p.parentElement)       // what scrolls in its own box is fine
         if (['auto', 'scroll', 'hidden'].includes(getComputedStyle(p).overflowX)) return false;
     return true;

@@ -79,7 +79,7 @@ class Module:
         raise NotImplementedError
 
     def backward(self, grad_output: np.ndarray) -> np.ndarray | None:
-        """The gradient at the input of the last forward; those of the parameters are added to their `grad`."""
+        """The gradient at the input of the last forward; adds those at the parameters to their `grad`."""
         raise NotImplementedError
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
@@ -163,7 +163,8 @@ class Module:
         missing, unknown = own.keys() - state.keys(), state.keys() - own.keys()
         if missing or unknown:
             raise ValueError(
-                f"state must have the names of the model; missing {sorted(missing)}, unknown {sorted(unknown)}"
+                "state must have the names of the model, "
+                f"got none for {sorted(missing)} and did not expect {sorted(unknown)}"
             )
         for name, array in own.items():
             if np.shape(state[name]) != array.shape:

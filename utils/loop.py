@@ -27,6 +27,7 @@ from utils.functional import cross_entropy, cross_entropy_backward
 from utils.functional.shapes import as_integer
 from utils.layers import Module
 from utils.optim import Optimizer, Schedule
+from utils.threads import blas_threads
 
 __all__ = [
     "History",
@@ -137,6 +138,7 @@ def fit(
     seed: int = 0,
     checkpoint: str | Path | None = None,
     progress: bool = True,
+    threads: int | None = 1,
 ) -> History:
     """Train `model` and return its learning curves.
 
@@ -150,6 +152,7 @@ def fit(
     checkpoint    a file .npz, written after each epoch. When it exists already, training goes on from it, and
                 ends with the same bits as if it had never stopped
     progress    show a bar: loss and accuracy of the epoch so far, samples a second, time left
+    threads     of NumPy's matrix products; for a small network one is the fastest. None leaves the number
 
     Raises NotFiniteError that names the layer when numbers are no longer finite, and ValueError for arguments
     that do not fit, or do not fit the checkpoint.
@@ -162,7 +165,8 @@ def fit(
     bar = tqdm(
         total=epochs * N, initial=len(history) * N, disable=not progress, unit=" samples", unit_scale=True
     )
-    with bar, np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # train_step looks for itself
+    quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # train_step looks for itself
+    with bar, quiet, blas_threads(threads):
         for epoch in range(len(history), epochs):
             rng = np.random.default_rng([seed, epoch])
             order, start = rng.permutation(N), time.perf_counter()

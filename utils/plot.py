@@ -440,6 +440,63 @@ def product_table(
     return fig
 
 
+def descent(
+    height: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    paths: Mapping[str, np.ndarray],
+    span: tuple[float, float, float, float],
+    minimum: tuple[float, float] = (0.0, 0.0),
+) -> Figure:
+    """Paths of a descent over the contour lines of `height(x, y)`, one panel a path, below each other.
+
+    `paths` maps a title to an array (steps + 1, 2) of the places visited. `span` is (left, right, bottom,
+    top). The start is a circle, the lowest place of the landscape, `minimum`, a cross.
+    """
+    left, right, bottom, top = span
+    x, y = np.meshgrid(np.linspace(left, right, 200), np.linspace(bottom, top, 100))
+    z = height(x, y)
+    levels = z.min() + (z.max() - z.min()) * np.linspace(0, 1, 12) ** 2  # denser near the bottom
+    panel = min(2.6, WIDTH * (top - bottom) / (right - left))
+    fig, axes = plt.subplots(
+        len(paths), 1, figsize=(WIDTH, len(paths) * (panel + 0.3) + 0.4), sharex=True, squeeze=False
+    )
+    for ax, (title, path) in zip(axes[:, 0], paths.items(), strict=True):
+        path = np.asarray(path, float)
+        ax.contour(x, y, z, levels[1:], colors="#b4b4b0", linewidths=0.9)
+        ax.plot(*path.T, "-o", color=PALETTE["blue"], markersize=4, linewidth=1.6)
+        ax.plot(*path[0], "o", color=PALETTE["blue"], markersize=10, fillstyle="none")
+        ax.plot(*minimum, "x", color=PALETTE["red"], markersize=11, markeredgewidth=2.6)
+        ax.set(xlim=(left, right), ylim=(bottom, top), ylabel="w1")
+        ax.set_title(title, loc="left", fontsize=11)
+        ax.grid(visible=False)
+    axes[-1, 0].set_xlabel("w0")
+    return fig
+
+
+def confusion(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
+    """A confusion matrix with its counts: rows are the right classes, columns the answers, zeros stay empty.
+
+    The color follows the square root of the share of the row, so that rare mistakes show; right answers, on
+    the diagonal, are gray.
+    """
+    matrix = np.asarray(matrix)
+    shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    diagonal = np.eye(len(matrix), dtype=bool)
+    fig, ax = plt.subplots(figsize=(WIDTH, 5.9), layout="constrained")
+    ax.imshow(np.sqrt(np.where(diagonal, np.nan, shares)), cmap="Oranges", vmin=0, vmax=0.55)
+    for (i, j), count in np.ndenumerate(matrix):
+        if i == j:
+            ax.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, facecolor="#dcdcd8", edgecolor="none"))
+        if count:
+            ax.text(j, i, f"{count}", ha="center", va="center", fontsize=11)
+    ax.set_xticks(range(len(classes)), classes, rotation=45, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(len(classes)), classes)
+    ax.set(xlabel="answer of the network", ylabel="right class")
+    ax.tick_params(length=0)
+    ax.grid(visible=False)
+    ax.spines[:].set_visible(False)
+    return fig
+
+
 def _leave_room_for_values(ax: Axes, values: Sequence[float], longest: int, log: bool) -> None:
     """Let the axis of bars end where the longest text behind a bar fits."""
     share = 1.02 + 0.024 * longest  # of the length of the longest bar

@@ -62,7 +62,7 @@ def relu_backward(grad_output: ArrayLike, x: ArrayLike) -> np.ndarray:
     The output y of `relu` may be given in place of x: it is positive where x is.
     """
     grad_output, x = _pair(grad_output, x)
-    return grad_output * (x > 0)
+    return grad_output * (x > 0).view(np.uint8)  # 0 or 1; NumPy multiplies by bytes faster than by booleans
 
 
 def leaky_relu(x: ArrayLike, negative_slope: float = 0.01) -> np.ndarray:

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from utils.functional.arrays import as_array, conv_arrays, to_common_dtype
+from utils.functional.convolution import BLOCK_BYTES
 from utils.functional.shapes import Geometry, Padding, Pair, as_integer, as_pair, conv_geometry
 from utils.functional.unfold import row_strips
 
@@ -72,13 +73,15 @@ def grad_weight(delta: np.ndarray, x: np.ndarray, geometry: Geometry, groups: in
     N, K, OH, OW = delta.shape
     (kh, kw), C, sw, dw = geometry.kernel_size, x.shape[1] // groups, geometry.stride[1], geometry.dilation[1]
     strips = row_strips(x, geometry, groups)  # (OH, g, kh, C/g, W', N)
-    delta = delta.reshape(N, groups, K // groups, OH, OW).transpose(3, 1, 2, 4, 0)  # (OH, g, K/g, OW, N)
+    delta = delta.reshape(N, groups, K // groups, OH, OW).transpose(3, 1, 4, 0, 2)  # (OH, g, OW, N, K/g)
     grad = np.zeros((kw, groups, kh * C, K // groups), x.dtype)
-    for r in range(OH):
-        row = delta[r].reshape(groups, K // groups, OW * N).transpose(0, 2, 1)
+    block = max(1, BLOCK_BYTES // max(1, delta[0].nbytes))  # rows of outputs at a time
+    for r in range(0, OH, block):
+        rows = strips[r : r + block]
+        deltas = delta[r : r + block].reshape(len(rows), groups, OW * N, K // groups)
         for j in range(kw):
-            seen = strips[r][..., j * dw : j * dw + (OW - 1) * sw + 1 : sw, :]  # by kernel column j
-            grad[j] += seen.reshape(groups, kh * C, OW * N) @ row
+            seen = rows[..., j * dw : j * dw + (OW - 1) * sw + 1 : sw, :]  # by kernel column j
+            grad[j] += (seen.reshape(len(rows), groups, kh * C, OW * N) @ deltas).sum(0)
     grad = grad.reshape(kw, groups, kh, C, K // groups).transpose(1, 4, 3, 2, 0)
     return grad.reshape(K, C, kh, kw)
 

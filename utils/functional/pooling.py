@@ -116,14 +116,16 @@ def _padded(x: np.ndarray, geometry: Geometry, value: float) -> np.ndarray:
     return padded
 
 
-def _collect(shares, grad_output: np.ndarray, input_size: Pair, geometry: Geometry) -> np.ndarray:
-    """The gradient at the input, (N, C, H, W), from the share of each tap, arrays like grad_output."""
+def _zeros(grad_output: np.ndarray, input_size: Pair, geometry: Geometry) -> np.ndarray:
+    """Zeros for the gradient at the padded input, in the memory order of grad_output."""
     (top, bottom), (left, right), (H, W) = *geometry.padding, input_size
-    shape = *grad_output.shape[:2], top + H + bottom, left + W + right
-    grad = np.zeros_like(grad_output, shape=shape)  # in the memory order of grad_output
-    for tap, share in zip(_taps(grad, geometry), shares, strict=True):
-        tap += share
-    return grad[:, :, top : top + H, left : left + W]
+    return np.zeros_like(grad_output, shape=(*grad_output.shape[:2], top + H + bottom, left + W + right))
+
+
+def _inside(padded: np.ndarray, input_size: Pair, geometry: Geometry) -> np.ndarray:
+    """The view (N, C, H, W) of what is not padding."""
+    (top, _), (left, _), (H, W) = *geometry.padding, input_size
+    return padded[:, :, top : top + H, left : left + W]
 
 
 # --- maximum and minimum -----------------------------------------------------------------------------
@@ -180,8 +182,15 @@ def max_pool2d_backward(
         raise ValueError(
             f"winner must have the shape of grad_output {grad_output.shape}, got {np.shape(winner)}"
         )
-    shares = (grad_output * (winner == t) for t in range(np.prod(geometry.kernel_size)))
-    return _collect(shares, grad_output, input_size, geometry)
+    extent = map(window_extent, geometry.kernel_size, geometry.dilation)
+    apart = all(e <= s for e, s in zip(extent, geometry.stride, strict=True))  # no pixel is in two windows
+    grad = _zeros(grad_output, input_size, geometry)
+    for t, tap in enumerate(_taps(grad, geometry)):
+        if apart:
+            np.multiply(grad_output, winner == t, out=tap)
+        else:
+            tap += grad_output * (winner == t)
+    return _inside(grad, input_size, geometry)
 
 
 def max_pool2d_indices(
@@ -251,8 +260,10 @@ def sum_pool2d_backward(
     """The gradient of `sum_pool2d` at its input: delta at every pixel of its window, (N, C, H, W)."""
     geometry = pool_geometry(input_size, kernel_size, stride, padding, dilation, ceil_mode)
     grad_output = deltas(grad_output, geometry)
-    shares = (grad_output for _ in range(np.prod(geometry.kernel_size)))
-    return _collect(shares, grad_output, input_size, geometry)
+    grad = _zeros(grad_output, input_size, geometry)
+    for tap in _taps(grad, geometry):
+        tap += grad_output
+    return _inside(grad, input_size, geometry)
 
 
 def avg_pool2d(
@@ -350,13 +361,11 @@ def lp_pool2d_backward(
     geometry = pool_geometry(x.shape[2:], kernel_size, stride, 0, 1, ceil_mode)
     grad_output = deltas(grad_output, geometry)
     safe = np.where(y > 0, y, 1)
-
-    def shares():
-        for tap in _taps(_padded(x, geometry, 0), geometry):
-            size = np.abs(tap) / safe
-            yield grad_output * np.sign(tap) * np.where(size > 0, size, 1) ** (norm_type - 1)
-
-    return _collect(shares(), grad_output, x.shape[2:], geometry)
+    grad = _zeros(grad_output, x.shape[2:], geometry)
+    for tap, pixel in zip(_taps(grad, geometry), _taps(_padded(x, geometry, 0), geometry), strict=True):
+        size = np.abs(pixel) / safe
+        tap += grad_output * np.sign(pixel) * np.where(size > 0, size, 1) ** (norm_type - 1)
+    return _inside(grad, x.shape[2:], geometry)
 
 
 # --- stochastic --------------------------------------------------------------------------------------

@@ -1,0 +1,110 @@
+"""LeNet-5 in pure NumPy on Fashion-MNIST: which learning rate, and what test accuracy over several seeds?
+
+    python -m experiments.numpy_lenet              train and print, about a quarter of an hour of CPU time
+    python -m experiments.numpy_lenet --record     and write experiments/results/numpy_lenet.json
+
+First the choice: for each learning rate, train on 55,000 of the training images and look at the other 5,000.
+The test set plays no part in it. Then, with the best one, train on all 60,000 from several seeds and test
+each network once. A seed sets the initial weights and the order of the samples. Times are CPU seconds of the
+process, without testing. Chapter 6 plots the record beside the run that the reader sees.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before NumPy starts its threads
+
+import argparse
+import statistics
+import time
+
+import numpy as np
+
+from experiments.provenance import ROOT, provenance, write
+from utils import data, init
+from utils.layers import LeNet5
+from utils.loop import confusion_matrix, evaluate, fit, predict
+from utils.optim import Adam, one_cycle
+
+EPOCHS, BATCH_SIZE = 5, 128
+PEAKS = (1e-3, 2e-3, 4e-3, 8e-3)  # learning rates to choose from
+HELD_OUT = 5_000  # images, the last ones of the training set
+
+
+def train(images: np.ndarray, labels: np.ndarray, peak: float, seed: int) -> tuple[LeNet5, list, float]:
+    """A trained network, its loss in every step, and the CPU seconds that it took."""
+    model = LeNet5(rng=np.random.default_rng(seed), initialize=init.he_normal)
+    start = time.process_time()
+    history = fit(
+        model,
+        (images, labels),
+        epochs=EPOCHS,
+        optimizer=Adam(model.parameters()),
+        batch_size=BATCH_SIZE,
+        schedule=one_cycle(peak),
+        seed=seed,
+        progress=False,
+    )
+    return model, history.step_loss, time.process_time() - start
+
+
+def choose(full: data.Dataset) -> dict[float, float]:
+    """Learning rate -> accuracy on the held-out images, after training on the others."""
+    kept, held_out = full[:-HELD_OUT], full[-HELD_OUT:]
+    accuracies = {}
+    for peak in PEAKS:
+        model, _, seconds = train(kept.images, kept.labels, peak, seed=0)
+        accuracies[peak] = evaluate(model, held_out)[1]
+        print(
+            f"learning rate {peak:g}: held-out accuracy {accuracies[peak]:.2%}, {seconds:.0f} s", flush=True
+        )
+    return accuracies
+
+
+def report(full: data.Dataset, test: data.Dataset, peak: float, seeds: range) -> dict:
+    """What several seeds give: test accuracies, CPU seconds, smoothed losses, mix-ups."""
+    runs = {"seeds": list(seeds), "test accuracy": [], "test loss": [], "cpu seconds": [], "loss": []}
+    confusion = 0  # rows: the right class, columns: the answer; all seeds together
+    for seed in seeds:
+        model, losses, seconds = train(full.images, full.labels, peak, seed)
+        loss, accuracy = evaluate(model, test)
+        confusion = confusion + confusion_matrix(test.labels, predict(model, test))
+        runs["test accuracy"].append(accuracy)
+        runs["test loss"].append(round(loss, 4))
+        runs["cpu seconds"].append(round(seconds, 1))
+        runs["loss"].append([round(float(part.mean()), 4) for part in np.array_split(losses, 50)])
+        print(f"seed {seed}: test accuracy {accuracy:.2%}, {seconds:.0f} s", flush=True)
+    return runs | {"confusion": confusion.tolist()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=5, help="how many")
+    parser.add_argument("--record", action="store_true", help="write experiments/results/numpy_lenet.json")
+    arguments = parser.parse_args()
+    full, test = data.load(), data.load(split="test")
+    if len(full) != 60_000:
+        raise SystemExit(f"needs all of Fashion-MNIST, found {len(full):,} images from {full.source}")
+    choice = choose(full)
+    peak = max(choice, key=choice.get)
+    runs = report(full, test, peak, range(arguments.seeds))
+    accuracies = runs["test accuracy"]
+    print(
+        f"test accuracy over {len(accuracies)} seeds: mean {statistics.mean(accuracies):.2%}, "
+        f"standard deviation {statistics.stdev(accuracies):.2%}"
+    )
+    if arguments.record:
+        record = provenance(f"python -m experiments.numpy_lenet --seeds {arguments.seeds} --record")
+        record |= {
+            "data": f"Fashion-MNIST, {len(full):,} training and {len(test):,} test images",
+            "settings": {"epochs": EPOCHS, "batch size": BATCH_SIZE, "optimizer": "Adam, one cycle"},
+            "held-out accuracy": {f"{p:g}": accuracy for p, accuracy in choice.items()},
+            "learning rate": peak,
+            "runs": runs,
+        }
+        print(f"written to {write('numpy_lenet', record).relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
