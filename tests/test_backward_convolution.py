@@ -7,9 +7,11 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks import fancy_index
 from utils.functional import (
     conv2d,
     conv2d_backward,
+    conv2d_backward_naive,
     conv2d_grad_input,
     conv2d_grad_weight,
     conv_matrix,
@@ -71,6 +73,20 @@ def test_gradients_equal_autograd(layer):
         np.testing.assert_allclose(grad, right, **CLOSE)
         assert grad.shape == right.shape
         assert grad.dtype == np.float64
+
+
+@examples(25)
+@given(layers())
+def test_the_loops_give_the_same(layer):
+    x, weight, keywords, _ = layer
+    x, weight = x[:1], weight[..., :2]
+    g = np.random.default_rng(1).normal(size=conv2d(x, weight, **keywords).shape)
+    for slow, fast in zip(
+        conv2d_backward_naive(g, x, weight, **keywords),
+        conv2d_backward(g, x, weight, **keywords),
+        strict=True,
+    ):
+        np.testing.assert_allclose(slow, fast, **CLOSE)
 
 
 @pytest.mark.parametrize("padding", ["valid", "same", "full"])
@@ -140,6 +156,17 @@ def test_meetings_are_all_pairs_of_output_and_kernel_rows():
             outputs, rows = meetings(a, geometry)
             found = list(zip(np.arange(OH)[outputs], np.arange(k)[::-1][rows], strict=True))
             assert found == [(r, i) for r in range(OH) for i in range(k) if r * s + i * d == a]
+
+
+def test_the_competitor_of_the_benchmark_is_right():
+    rng = np.random.default_rng(8)
+    x, weight, bias = rng.normal(size=(2, 3, 7, 6)), rng.normal(size=(4, 3, 3, 2)), rng.normal(size=4)
+    y = conv2d(x, weight, bias, 2, 1)
+    np.testing.assert_allclose(fancy_index.conv2d(x, weight, bias, 2, 1), y, **CLOSE)
+    g = rng.normal(size=y.shape)
+    expected = conv2d_backward(g, x, weight, 2, 1)
+    np.testing.assert_allclose(fancy_index.grad_input(g, weight, (7, 6), 2, 1), expected[0], **CLOSE)
+    np.testing.assert_allclose(fancy_index.grad_weight(g, x, (3, 2), 2, 1), expected[1], **CLOSE)
 
 
 def test_only_what_is_needed_is_computed():

@@ -296,6 +296,8 @@ def test_the_other_figures_draw():
     fig = plot.descent(lambda x, y: x**2 + 9 * y**2, {"a": walk, "b": walk}, (-4, 4, -1.5, 1.5))
     assert [ax.get_title(loc="left") for ax in fig.axes] == ["a", "b"]
     np.testing.assert_array_equal(fig.axes[1].lines[0].get_xydata(), walk)
+    fig = plot.half_planes([("or", [(0, 0), (1, 0)], [0, 1], [(2, 4, -1)])])
+    np.testing.assert_allclose(fig.axes[0].lines[0].get_xydata(), [[-1, 0.75], [2, -0.75]])
     fig = plot.confusion(np.array([[5, 0], [12, 3]]), ["cat", "dog"])
     assert [text.get_text() for text in fig.axes[0].texts] == ["5", "12", "3"]
     assert [text.get_text() for text in fig.axes[0].get_yticklabels()] == ["cat", "dog"]

@@ -126,6 +126,22 @@ def test_memory_order_is_kept_and_does_not_matter():
         )
 
 
+def test_an_integer_stands_for_both_sides():
+    g = np.ones((1, 1, 3, 3))
+    winner = np.zeros((1, 1, 3, 3), np.uint8)
+    for size in (6, (6, 6)):
+        assert ours.max_pool2d_backward(g, winner, size, 2).shape == (1, 1, 6, 6)
+        assert ours.avg_pool2d_backward(g, size, 2).shape == (1, 1, 6, 6)
+        assert ours.max_pool2d_indices(winner, size, 2)[0, 0, 1].tolist() == [12, 14, 16]
+
+
+def test_nan_spreads():
+    x = np.zeros((1, 1, 2, 4))
+    x[0, 0, 1, 0] = np.nan
+    y, _ = ours.max_pool2d(x, 2)
+    assert np.isnan(y).ravel().tolist() == [True, False]
+
+
 def test_integers_are_pooled_as_integers():
     pixels = np.random.default_rng(0).integers(0, 255, size=(1, 2, 4, 4), dtype=np.uint8)
     assert ours.max_pool2d(pixels, 3, padding=1)[0].dtype == np.int64

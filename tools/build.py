@@ -193,6 +193,9 @@ def merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
             last.text += output.text
         else:
             merged.append(output)
+    for output in merged:
+        if output.output_type == "stream":  # of a progress bar, keep the last state
+            output.text = re.sub(r"[^\n]*\r(?!\n)", "", output.text)
     return merged
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -118,7 +119,8 @@ def train_step(
     loss = cross_entropy(logits, labels, label_smoothing)
     model.zero_grad()
     model.backward(cross_entropy_backward(1.0, logits, labels, label_smoothing))
-    if not math.isfinite(loss) or not all(np.isfinite(p.grad).all() for p in model.parameters()):
+    total = sum(float(p.grad.sum()) for p in model.parameters())  # finite only if all of its terms are
+    if not math.isfinite(loss + total):
         raise NotFiniteError(first_not_finite(model, x, labels) or "the loss")
     optimizer.step()
     return loss, int((logits.argmax(1) == labels).sum())
@@ -163,7 +165,12 @@ def fit(
     settings = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "samples": N}
     history = _resume(checkpoint, model, optimizer, settings) if checkpoint else History()
     bar = tqdm(
-        total=epochs * N, initial=len(history) * N, disable=not progress, unit=" samples", unit_scale=True
+        total=epochs * N,
+        initial=len(history) * N,
+        disable=not progress,
+        file=sys.stdout,  # on stderr a notebook shows it in red, as if something were wrong
+        unit=" samples",
+        unit_scale=True,
     )
     quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # train_step looks for itself
     with bar, quiet, blas_threads(threads):

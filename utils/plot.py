@@ -472,6 +472,24 @@ def descent(
     return fig
 
 
+def half_planes(panels: Sequence[tuple]) -> Figure:
+    """Points of two classes and lines between them, side by side; a panel is (title, points, targets, lines).
+
+    points (n, 2), targets 0 or 1 for each of them, lines a list of (w0, w1, b) for w0 x0 + w1 x1 + b = 0.
+    """
+    fig, axes = plt.subplots(1, len(panels), figsize=(WIDTH, 2.6), sharex=True, sharey=True, squeeze=False)
+    ends = np.array([-1.0, 2.0])
+    for ax, (title, points, targets, lines) in zip(axes[0], panels, strict=True):
+        for w0, w1, b in lines:
+            ax.plot(ends, -(w0 * ends + b) / w1, "-", color=PALETTE["gray"])
+        for (x0, x1), target in zip(points, targets, strict=True):
+            color = PALETTE["blue" if target else "orange"]
+            ax.plot(x0, x1, "o" if target else "s", color=color, markersize=13)
+        ax.set(xlim=(-0.4, 1.4), ylim=(-0.4, 1.4), xticks=[0, 1], yticks=[0, 1], aspect="equal")
+        ax.set_title(title, fontsize=11)
+    return fig
+
+
 def confusion(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
     """A confusion matrix with its counts: rows are the right classes, columns the answers, zeros stay empty.
 

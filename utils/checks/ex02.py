@@ -8,14 +8,15 @@ from utils.checks import Case, Misconception, Task
 
 IMAGE = np.array(
     [
-        [3, 1, 0, 2, 5, 1],
-        [4, 2, 6, 1, 0, 3],
-        [1, 7, 3, 0, 2, 6],
-        [2, 5, 1, 8, 4, 0],
-        [0, 3, 9, 2, 1, 5],
+        [9, 4, 1, 6, 5, 8],
+        [6, 5, 5, 6, 8, 3],
+        [7, 8, 7, 7, 2, 4],
+        [2, 5, 1, 1, 7, 7],
+        [8, 2, 8, 9, 0, 7],
     ]
 )
-KERNEL = np.array([[1, 0, 2], [0, -1, 0], [3, 0, -2]])
+KERNEL = np.array([[-2, 0, 0], [0, 3, 3], [2, 0, -1]])
+# Chosen so that no two of the mistakes below give the same number, nor does a slip in one product.
 
 
 def _window(key):
@@ -56,6 +57,11 @@ window = Task(
             lambda key: {**_both(), "convolution": (IMAGE[2:5, 1:4] * KERNEL[::-1]).sum()}[key],
             "You flipped the kernel upside down only: in two dimensions it flips from left to right as well.",
         ),
+        "transposed": Misconception(
+            lambda key: {**_both(), "convolution": (IMAGE[2:5, 1:4] * KERNEL.T).sum()}[key],
+            "You exchanged the rows and columns of the kernel. Half a turn is something else: its first row "
+            "becomes the last, read backward.",
+        ),
         "row and column": Misconception(
             lambda key: {
                 **_both(),
@@ -81,6 +87,21 @@ window = Task(
                 "convolution": abs(IMAGE[2:5, 1:4] * KERNEL[::-1, ::-1]).sum(),
             }[key],
             "Mind the signs: where the kernel is negative, the product is subtracted.",
+        ),
+        "first of valid": Misconception(
+            lambda key: {**_both(), "first of full": (IMAGE[:3, :3] * KERNEL[::-1, ::-1]).sum()}[key],
+            "That is the first entry of the valid result, with the kernel fully inside the picture. In full "
+            "mode the first stop covers a single pixel.",
+        ),
+        "first of same": Misconception(
+            lambda key: {**_both(), "first of full": (IMAGE[:2, :2] * KERNEL[::-1, ::-1][1:, 1:]).sum()}[key],
+            'That is the first entry in the mode "same", with the kernel\'s center on the corner pixel. In '
+            "full mode only the kernel's corner lies on it.",
+        ),
+        "first not flipped": Misconception(
+            lambda key: {**_both(), "first of full": IMAGE[0, 0] * KERNEL[2, 2]}[key],
+            "The right pixel, but the weight of an unflipped kernel: after half a turn another corner of the "
+            "kernel touches the picture first.",
         ),
     },
 )
@@ -137,6 +158,15 @@ sizes = Task(
         "width first": Misconception(
             lambda key: {key: value[::-1] for key, value in _all_sizes().items() if key != "kernel"}[key],
             "Shapes are written rows first: height, then width.",
+        ),
+        "full and valid": Misconception(
+            lambda key: {
+                **_all_sizes(),
+                "full": (H - KH + 1, W - KW + 1),
+                "valid": (H + KH - 1, W + KW - 1),
+            }[key],
+            "You have exchanged the two modes: valid keeps the kernel inside the picture and shrinks it, "
+            "full takes every overlap and lets it grow.",
         ),
         "same loses": Misconception(
             lambda key: {**_all_sizes(), "same": (H - KH + 1, W - KW + 1)}[key],
@@ -224,6 +254,12 @@ def _pads_evenly(image, kernel, mode="full"):
     return _convolve2d(np.pad(image, ((top, top), (left, left))), kernel, "valid")
 
 
+def _cuts_from_zero(image, kernel, mode="full"):
+    """Same: the top-left part of full."""
+    y = _convolve2d(image, kernel, mode if mode == "valid" else "full")
+    return y[: image.shape[0], : image.shape[1]] if mode == "same" else y
+
+
 def _pads_k(image, kernel, mode="full"):
     """Full: a ring of k zeros instead of k - 1."""
     y = _convolve2d(image, kernel, mode)
@@ -303,6 +339,11 @@ convolve2d = Task(
             "Your full result has a rim of zeros: pad with the size of the kernel minus 1, so that at "
             "least one pixel is covered at every stop.",
         ),
+        "same from 0": Misconception(
+            _cuts_from_zero,
+            "Full and valid are right. Same is the middle of full, and you keep its top-left part: begin the "
+            "cut at (kh - 1) // 2 and (kw - 1) // 2.",
+        ),
         "always valid": Misconception(
             lambda image, kernel, mode="full": _convolve2d(image, kernel, "valid"),
             "You return the valid part whatever the mode: the others need zeros around the picture first.",
@@ -335,7 +376,7 @@ def _separate(kernel):
 
 
 def _separate_pivot(kernel):
-    """Without the SVD: the row and the column through the entry of largest size."""
+    """Without the SVD: the row and the column through the entry of largest absolute value."""
     i, j = np.unravel_index(np.argmax(abs(kernel)), kernel.shape)
     row = kernel[i : i + 1] / kernel[i, j]
     length = np.sqrt((row**2).sum())
@@ -355,9 +396,38 @@ def _separate_first(kernel):
     return kernel @ row.T, row
 
 
+def _separate_by_sign_of_first(kernel):
+    """The sign of the row's first entry instead of its largest; where that is 0, all is lost."""
+    column, row = _separate(kernel)
+    sign = np.sign(row[0, 0])
+    return sign * column, sign * row
+
+
+def _turned(split):
+    """The same mistake, with both signs turned around, as the SVD may return them."""
+    return lambda kernel: tuple(-part for part in split(kernel))
+
+
+def _separate_lost(kernel):
+    column, row = _separate(kernel)
+    return column / np.linalg.norm(kernel), row
+
+
+def _separate_shared(kernel):
+    column, row = _separate(kernel)
+    scale = np.sqrt(np.linalg.norm(kernel))
+    return column / scale, row * scale
+
+
+def _separate_scaled_row(kernel):
+    column, row = _separate(kernel)
+    return column / np.linalg.norm(kernel), row * np.linalg.norm(kernel)
+
+
 def _separate_cases(rng):
     def outer(kh, kw):
         column, row = rng.uniform(0.5, 2, (kh, 1)), rng.uniform(0.5, 2, (1, kw))
+        row = np.roll(row, kw // 2 - np.argmax(row))  # the largest entry is not the first
         row[row < row.max()] *= -1  # so that the sign of no other entry can stand for that of the largest
         return column * rng.choice([-1, 1], (kh, 1)) * row
 
@@ -379,30 +449,44 @@ separate = Task(
     cases=_separate_cases,
     misconceptions={
         "singular value lost": Misconception(
-            lambda kernel: (_separate(kernel)[0] / np.linalg.norm(kernel), _separate(kernel)[1]),
+            _separate_lost,
             "The directions are right, but the column has length 1 as well: the singular value is missing, "
             "so column @ row is not the kernel.",
         ),
         "shared": Misconception(
-            lambda kernel: (
-                _separate(kernel)[0] / np.sqrt(np.linalg.norm(kernel)),
-                _separate(kernel)[1] * np.sqrt(np.linalg.norm(kernel)),
-            ),
+            _separate_shared,
             "Your product is the kernel, but the factor is shared between column and row. We asked for a "
             "row of length 1; the column takes the rest.",
         ),
         "scale in the row": Misconception(
-            lambda kernel: (
-                _separate(kernel)[0] / np.linalg.norm(kernel),
-                _separate(kernel)[1] * np.linalg.norm(kernel),
-            ),
+            _separate_scaled_row,
             "Your product is the kernel, but you gave the factor to the row. The row shall have length 1; "
             "the column takes the rest.",
         ),
         "sign": Misconception(
-            lambda kernel: (-_separate(kernel)[0], -_separate(kernel)[1]),
+            _turned(_separate),
             "Your product is the kernel, but both signs are turned around: the entry of the row that is "
-            "largest in size shall be positive.",
+            "largest in absolute value shall be positive.",
+        ),
+        "sign of the first": Misconception(
+            _separate_by_sign_of_first,
+            "You make the first entry of the row positive. We asked for the one that is largest in absolute "
+            "value; the first may be 0, and a factor of 0 wipes out everything.",
+        ),
+        "singular value lost, turned": Misconception(
+            _turned(_separate_lost),
+            "Two things: the singular value is missing, so column @ row is not the kernel, and both signs "
+            "are turned around.",
+        ),
+        "shared, turned": Misconception(
+            _turned(_separate_shared),
+            "Your product is the kernel. Two things remain: the row shall have length 1, so the factor goes "
+            "to the column alone; and here both signs are turned around.",
+        ),
+        "scale in the row, turned": Misconception(
+            _turned(_separate_scaled_row),
+            "Your product is the kernel. Two things remain: the factor belongs to the column, not to the "
+            "row, and both signs are turned around.",
         ),
         "column of vt": Misconception(
             lambda kernel: (_separate(kernel)[0], np.linalg.svd(kernel)[2][:, :1].T),
@@ -454,6 +538,24 @@ def _fft_roomier(image, kernel):
 
 def _fft_circular(image, kernel):
     return np.fft.irfft2(np.fft.rfft2(image) * np.fft.rfft2(kernel, image.shape), image.shape)
+
+
+def _fft_no_shape(image, kernel):
+    """The inverse does not know whether the width was even or odd, and takes it for even."""
+    (h, w), (kh, kw) = image.shape, kernel.shape
+    shape = (h + kh - 1, w + kw - 1)
+    full = np.fft.irfft2(np.fft.rfft2(image, shape) * np.fft.rfft2(kernel, shape))
+    top, left = (kh - 1) // 2, (kw - 1) // 2
+    return full[top : top + h, left : left + w]
+
+
+def _fft_conjugate(image, kernel):
+    """The conjugate of a transform belongs to the list read backward."""
+    (h, w), (kh, kw) = image.shape, kernel.shape
+    shape = (h + kh - 1, w + kw - 1)
+    full = np.fft.irfft2(np.fft.rfft2(image, shape) * np.conj(np.fft.rfft2(kernel, shape)), shape)
+    top, left = (kh - 1) // 2, (kw - 1) // 2
+    return full[top : top + h, left : left + w]
 
 
 def _fft_cut(image, kernel, top, left):
@@ -516,6 +618,23 @@ fft_same = Task(
             lambda image, kernel: _fft_same(image, kernel[::-1, ::-1]),
             "You flipped the kernel in addition: the product of transforms is a true convolution already.",
         ),
+        "no shape for the inverse": Misconception(
+            _fft_no_shape,
+            "Your `irfft2` has to guess the width, and takes an even one: `rfft2` keeps only one half of the "
+            "mirrored shares, so even and odd widths look alike. Give `irfft2` the padded shape as well.",
+        ),
+        "conjugate": Misconception(
+            _fft_conjugate,
+            "With the conjugate the product belongs to the cross-correlation. For a true convolution "
+            "multiply the transforms as they are.",
+        ),
+        "conjugate on the circle": Misconception(
+            lambda image, kernel: np.fft.irfft2(
+                np.fft.rfft2(image) * np.conj(np.fft.rfft2(kernel, image.shape)), image.shape
+            ),
+            "The conjugate turns this into a cross-correlation, and it still runs on a circle as large as "
+            "the picture. Take the conjugate out and give both transforms more room.",
+        ),
     },
     alternatives={"direct": _direct_same, "roomier": _fft_roomier},
 )
@@ -553,8 +672,8 @@ cost = Task(
     section="2.11 Kernels that come apart",
     reference=_cost,
     cases=lambda rng: [
-        Case("ratio for 3×3", 0.25, ("ratio 3",)),
-        Case("ratio for 7×7", 0.25, ("ratio 7",)),
+        Case("ratio for 5×5", 0.25, ("ratio 5",)),
+        Case("ratio for 9×9", 0.25, ("ratio 9",)),
         Case("ratio for 15×15", 0.5, ("ratio 15",)),
         Case("which pass first", 0.5, ("cheaper first pass",)),
     ],
@@ -577,15 +696,19 @@ cost = Task(
             "That is the share of multiplications saved. We asked how many times as many the one piece "
             "needs.",
         ),
+        "page's picture": Misconception(
+            _cost_with(lambda k: _one_piece(k, 40, 40) / _column_first(k, 40, 40)),
+            "These ratios belong to the square picture of the chapter. Count on `tall`.",
+        ),
         "one pass": Misconception(
             _cost_with(lambda k: _one_piece(k) / ((64 - k + 1) * 48 * k)),
             "You counted one of the two passes: the second one multiplies, too.",
         ),
         "order": Misconception(
             _cost_with(lambda k: _one_piece(k) / _column_first(k), "a"),
-            "Measure both orders. The second pass costs the same either way; the first one also computes "
-            "what the second will cut off, and a tall picture loses less of itself at the sides than a "
-            "wide one at top and bottom. Compare the two counts.",
+            "Measure both orders. The second pass costs the same either way, and cuts off some of what the "
+            "first has computed: columns at the sides if the column goes first, rows at top and bottom if "
+            "the row does. Which are longer in this picture?",
         ),
         "no difference": Misconception(
             _cost_with(lambda k: _one_piece(k) / _column_first(k), "c"),

@@ -30,14 +30,15 @@ def _layer_with(**wrong: int) -> Callable[[str], int]:
 layer = Task(
     name="ex03.layer",
     title="1 · Layers by hand",
-    section="3.3 Many filters, and a bias; 3.7 Dilation, and the whole formula; 3.9 Groups",
+    section="3.1 One filter, many channels; 3.3 Many filters, and a bias; 3.5 Stride: count the windows; "
+    "3.7 Dilation, and the whole formula; 3.9 Groups",
     reference=_LAYER.__getitem__,
     cases=lambda rng: [
-        Case("the side of AlexNet's first output", 0.5, ("side",)),
-        Case("its parameters", 0.5, ("parameters",)),
-        Case("its products for one picture", 0.5, ("products",)),
-        Case("the dilated layer", 0.5, ("dilated side",)),
-        Case("the grouped layer", 0.5, ("grouped weights",)),
+        Case("the side of AlexNet's first output", 0.4, ("side",)),
+        Case("its parameters", 0.4, ("parameters",)),
+        Case("its products for one picture", 0.4, ("products",)),
+        Case("the dilated layer", 0.4, ("dilated side",)),
+        Case("the grouped layer", 0.4, ("grouped weights",)),
     ],
     misconceptions={
         "no plus one": Misconception(
@@ -93,9 +94,21 @@ layer = Task(
             _layer_with(products=96 * 363),
             "That is the work at one position. The filters stop at every output position.",
         ),
+        "every pixel a position": Misconception(
+            _layer_with(products=227 * 227 * 96 * 363),
+            "The filters do not stop at every pixel of the input: there are as many positions as outputs.",
+        ),
+        "sums counted too": Misconception(
+            _layer_with(products=2 * 55 * 55 * 96 * 363),
+            "You counted the additions as well. Asked for are the multiplications alone.",
+        ),
         "parameters instead of products": Misconception(
             _layer_with(products=55 * 55 * 96 * 364),
             "The bias is added, not multiplied: it costs no product.",
+        ),
+        "grouped with bias": Misconception(
+            _layer_with(grouped_weights=128 * 16 * 9 + 128),
+            "This layer has no bias: count the weights alone.",
         ),
         "groups ignored": Misconception(
             _layer_with(grouped_weights=128 * 64 * 9), "Each filter reads only the channels of its own group."
@@ -144,6 +157,12 @@ def _split(how: Callable[[int, int], tuple[int, int]]) -> Callable:
     return rule
 
 
+def _same_as_half_the_kernel(size, kernel_size, stride=1):
+    """(k - 1) // 2 zeros on each side, and as many outputs as the stride allows then: padding of PyTorch."""
+    half = (kernel_size - 1) // 2
+    return (size + 2 * half - kernel_size) // stride + 1, half, half
+
+
 def _same_cases(rng) -> list[Case]:
     n = 4 * int(rng.integers(3, 8))  # a multiple of 4
     return [
@@ -177,6 +196,15 @@ same_padding = Task(
     reference=_same,
     cases=_same_cases,
     misconceptions={
+        "padding=(k-1)//2": Misconception(
+            _same_as_half_the_kernel,
+            "That is padding=(k-1)//2. SAME promises size / stride outputs, rounded up, and pads for those.",
+        ),
+        "outputs of SAME, padding=(k-1)//2": Misconception(
+            lambda size, kernel_size, stride=1: (-(-size // stride), *[(kernel_size - 1) // 2] * 2),
+            "The number of outputs is right. The zeros are those of padding=(k-1)//2: how far does the last "
+            "window reach?",
+        ),
         "extra zero before": Misconception(
             _split(lambda before, after: (after, before)),
             "Right numbers, wrong order: where the zeros cannot be halved, the extra one stands after.",
@@ -286,6 +314,32 @@ def _windows_at_i(x, weight, bias, stride=1, padding=0):
     return y[:, :, :OH, :OW]
 
 
+def _all_axes_padded(x, weight, bias, stride=1, padding=0):
+    """np.pad(x, padding), which adds pictures and channels of zeros as well."""
+    return _conv2d(np.pad(x, padding), weight, bias, stride)
+
+
+def _not_padded(x, weight, bias, stride=1, padding=0):
+    """x[n, c, i * stride + u - padding, ...] without padding: an index below 0 counts from the end."""
+    (N, _, H, W), (K, _, kh, kw) = x.shape, weight.shape
+    y = np.empty((N, K, (H + 2 * padding - kh) // stride + 1, (W + 2 * padding - kw) // stride + 1))
+    for i, j in np.ndindex(y.shape[2:]):
+        rows, columns = np.arange(kh) + i * stride - padding, np.arange(kw) + j * stride - padding
+        y[:, :, i, j] = np.einsum("ncuv,mcuv->nm", x[:, :, rows[:, None], columns], weight) + bias
+    return y
+
+
+def _width_from(count: Callable[[tuple, tuple], int]) -> Callable:
+    """A layer whose output has a width computed from the wrong sizes: `count(padded, kernel)` at stride 1."""
+
+    def layer(x, weight, bias, stride=1, padding=0):
+        padded = x.shape[2] + 2 * padding, x.shape[3] + 2 * padding
+        OW = (count(padded, weight.shape[2:]) - 1) // stride + 1
+        return _conv2d(x, weight, bias, stride, padding)[:, :, :, :OW]
+
+    return layer
+
+
 def _swapped_output(*args, **kwargs):
     return _conv2d(*args, **kwargs).swapaxes(2, 3)
 
@@ -307,17 +361,20 @@ def _conv2d_cases(rng) -> list[Case]:
     x, w, b = rng.normal(size=(2, 3, 7, 10)), rng.normal(size=(4, 3, 3, 2)), rng.normal(size=4)
     return [
         Case("one channel, one filter", 0.5, (x[:1, :1], w[:1, :1], b[:1])),
-        Case("channels, filters, a batch", 1.0, (x, w, b)),
+        Case("channels, filters, a batch", 0.5, (x, w, b)),
         Case("stride", 0.5, (x, w, b), {"stride": 3}),
-        Case("padding", 0.5, (x, w, b), {"padding": 1}),
-        Case("stride and padding", 0.5, (x, w, b), {"stride": 2, "padding": 3}),
+        # One channel: with padded channels, too, most answers still run, and the hint can say what is wrong.
+        Case("padding", 0.5, (x[:, :1], w[:, :1], b), {"padding": 1}),
+        Case("stride and padding", 0.25, (x, w, b), {"stride": 2, "padding": 3}),
+        # No window reaches the end: indices below 0 give numbers, those behind the end would raise.
+        Case("a wide stride and padding", 0.25, (x, w, b), {"stride": 5, "padding": 2}),
     ]
 
 
 conv2d = Task(
     name="ex03.conv2d",
     title="3 · A convolution layer from scratch",
-    section="3.4 The layer, with all its indices",
+    section="3.4 The layer, with all its indices; 3.5 Stride: count the windows; 3.6 Padding",
     reference=_conv2d,
     cases=_conv2d_cases,
     misconceptions={
@@ -335,7 +392,7 @@ conv2d = Task(
         ),
         "bias for each product": Misconception(
             _bias_times(lambda shape: shape[1] * shape[2] * shape[3]),
-            "The bias is added with every product: it belongs outside of the sum, once an output number.",
+            "The bias is added with every product: it belongs outside of the sum, once per output number.",
         ),
         "bias for each tap": Misconception(
             _bias_times(lambda shape: shape[2] * shape[3]),
@@ -384,6 +441,22 @@ conv2d = Task(
         "padding ignored": Misconception(
             lambda x, weight, bias, stride=1, padding=0: _conv2d(x, weight, bias, stride, 0),
             "The argument padding has no effect: lay that many zeros around each picture first.",
+        ),
+        "all axes padded": Misconception(
+            _all_axes_padded,
+            "The batch and the channels are padded as well: give np.pad a pair (before, after) for each axis.",
+        ),
+        "not padded": Misconception(
+            _not_padded,
+            "An index below 0 reads from the other end of the picture: lay zeros around the pictures first.",
+        ),
+        "width from height": Misconception(
+            _width_from(lambda padded, kernel: padded[0] - kernel[0] + 1),
+            "The output is as wide as it is high: compute W' from W and kw.",
+        ),
+        "width with the kernel's height": Misconception(
+            _width_from(lambda padded, kernel: padded[1] - kernel[0] + 1),
+            "Columns are missing on the right: W' is computed with kw, the width of the kernel, not with kh.",
         ),
         "padding before only": Misconception(
             _padded(lambda p: (2 * p, 0)),
@@ -471,8 +544,8 @@ def _grouped_cases(rng) -> list[Case]:
     x, w2 = rng.normal(size=(2, 6, 8, 11)), rng.normal(size=(8, 3, 5, 4))
     w3 = rng.normal(size=(9, 2, 4, 5))
     return [
-        Case("2 groups: 6 channels, 8 filters", 0.75, (x, w2, 2)),
-        Case("3 groups: 6 channels, 9 filters", 0.75, (x, w3, 3)),
+        Case("2 groups of 3 channels and 4 filters", 0.75, (x, w2, 2)),
+        Case("3 groups of 2 channels and 3 filters", 0.75, (x, w3, 3)),
     ]
 
 
@@ -538,7 +611,7 @@ grouped = Task(
 )
 
 
-# ---- 5. What is never read -------------------------------------------------------------------------------
+# ---- 5. An instrument ------------------------------------------------------------------------------------
 
 
 def _unread(size: int, kernel_size: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> float:
@@ -547,6 +620,111 @@ def _unread(size: int, kernel_size: int, stride: int = 1, padding: int = 0, dila
     columns = {start + dilation * tap for start in starts for tap in range(kernel_size)}
     return 1 - (len(columns & set(range(size))) / size) ** 2
 
+
+def _one_axis(share: float) -> float:
+    """The share of unread columns, from that of unread pixels."""
+    return 1 - (1 - share) ** 0.5
+
+
+def _share(change: Callable[[float, int], float]) -> Callable:
+    """The right share and the size of the picture, changed into another number."""
+    return lambda size, *args, **options: change(_unread(size, *args, **options), size)
+
+
+def _without(option: str) -> Callable:
+    """`share_unread` that takes an argument and does not use it."""
+
+    def share(size, kernel_size, **options):
+        return _unread(size, kernel_size, **{key: value for key, value in options.items() if key != option})
+
+    return share
+
+
+def _reads_zeros(size, kernel_size, stride=1, padding=0, dilation=1):
+    """The zeros of the padding counted as one pixel that is read."""
+    share = _unread(size, kernel_size, stride, padding, dilation)
+    return share - (1 / size**2 if padding else 0)
+
+
+def _counts_last_row(size, kernel_size, stride=1, padding=0, dilation=1):
+    """Windows may stick out at the end, as with a range that does not stop early enough."""
+    starts = range(-padding, size + padding, stride)
+    columns = {start + dilation * tap for start in starts for tap in range(kernel_size)}
+    return 1 - (len(columns & set(range(size))) / size) ** 2
+
+
+def _share_cases(rng) -> list[Case]:
+    n = 12 * int(rng.integers(2, 4))  # a multiple of 3 and 4
+    return [
+        Case("a stride wider than the kernel", 0.2, (n + 2, 3), {"stride": 5}),
+        Case("a stride that leaves a border", 0.2, (n + 2, 4), {"stride": 4}),
+        Case("stride and padding", 0.2, (n + 3, 2), {"stride": 4, "padding": 2}),
+        Case("stride, padding and dilation", 0.2, (n + 1, 3), {"stride": 3, "padding": 4, "dilation": 3}),
+        Case("stride 1 and a wide dilation", 0.2, (n, 2), {"dilation": n - 4}),
+    ]
+
+
+def _share_by_marking(size, kernel_size, stride=1, padding=0, dilation=1):
+    """Along one axis, every window marks what it reads."""
+    read, span = np.zeros(size + 2 * padding, bool), dilation * (kernel_size - 1) + 1
+    for start in range(0, len(read) - span + 1, stride):
+        read[start : start + span : dilation] = True
+    return 1 - np.mean(read[padding : padding + size]) ** 2
+
+
+share_unread = Task(
+    name="ex03.share_unread",
+    title="5 · An instrument: which pixels are never read?",
+    section="3.5 Stride: count the windows; 3.11 From loops to one matrix product",
+    reference=_unread,
+    cases=_share_cases,
+    misconceptions={
+        "share that is read": Misconception(
+            _share(lambda share, size: 1 - share),
+            "That is the share of pixels that are read. Return the share of the others.",
+        ),
+        "one axis": Misconception(
+            _share(lambda share, size: _one_axis(share)),
+            "That is the share of unread columns. A pixel is lost if its column or its row is unread.",
+        ),
+        "both axes missed": Misconception(
+            _share(lambda share, size: _one_axis(share) ** 2),
+            "That is the share whose row and column are both unread. One of the two is enough.",
+        ),
+        "corner counted twice": Misconception(
+            _share(lambda share, size: 2 * _one_axis(share)),
+            "Unread rows plus unread columns: the pixels where they cross are counted twice.",
+        ),
+        "percent": Misconception(
+            _share(lambda share, size: 100 * share), "A share lies between 0 and 1; this looks like percent."
+        ),
+        "number of pixels": Misconception(
+            _share(lambda share, size: share * size**2),
+            "That is how many pixels are unread. Divide by how many there are.",
+        ),
+        "padding is a pixel": Misconception(
+            _reads_zeros,
+            "One pixel too many counts as read: the padding's 0 is among the numbers. Leave it out.",
+        ),
+        "padding ignored": Misconception(
+            _without("padding"), "The argument padding has no effect: pass it on to F.im2col."
+        ),
+        "dilation ignored": Misconception(
+            _without("dilation"), "The argument dilation has no effect: pass it on to F.im2col."
+        ),
+        "stride ignored": Misconception(
+            _without("stride"), "The argument stride has no effect: pass it on to F.im2col."
+        ),
+        "windows stick out": Misconception(
+            _counts_last_row,
+            "Windows that stick out at the end are left out: the last one ends inside the padded picture.",
+        ),
+    },
+    alternatives={"by marking": _share_by_marking},
+)
+
+
+# ---- 6. What layers never read ---------------------------------------------------------------------------
 
 _UNREAD = {
     "shortcut": _unread(56, 1, stride=2),
@@ -570,8 +748,8 @@ def _shares(change: Callable[[float], float]) -> Callable[[str], float | str]:
 
 unread = Task(
     name="ex03.unread",
-    title="5 · Experiment: what a layer never reads",
-    section="3.5 Stride: count the windows",
+    title="6 · Experiment: what a layer never reads",
+    section="3.5 Stride: count the windows; 3.7 Dilation, and the whole formula",
     reference=_UNREAD.__getitem__,
     cases=lambda rng: [
         Case("a shortcut of a residual network", 0.3, ("shortcut",)),
@@ -586,12 +764,16 @@ unread = Task(
             "That is the share of pixels that are read. The others were asked for.",
         ),
         "one axis": Misconception(
-            _shares(lambda share: 1 - (1 - share) ** 0.5),
+            _shares(_one_axis),
             "That is the share of unread columns. A pixel is lost if its column or its row is unread.",
         ),
         "both axes missed": Misconception(
-            _shares(lambda share: (1 - (1 - share) ** 0.5) ** 2),
+            _shares(lambda share: _one_axis(share) ** 2),
             "That is the share whose row and column are both unread. One of the two is enough.",
+        ),
+        "corner counted twice": Misconception(
+            _shares(lambda share: 2 * _one_axis(share)),
+            "Unread rows plus unread columns: the pixels where they cross are counted twice.",
         ),
         "percent": Misconception(
             _shares(lambda share: 100 * share), "A share lies between 0 and 1; this looks like percent."
@@ -603,6 +785,14 @@ unread = Task(
                 else _UNREAD[key]
             ),
             "That is how many pixels are unread. Divide by how many there are.",
+        ),
+        "border ignored": Misconception(
+            _unread_with(dilated=8 / 9),
+            "So it is far from the border. But 3 does not divide 32: count for this picture, border and all.",
+        ),
+        "padding is a pixel": Misconception(
+            _unread_with(dilated=_reads_zeros(32, 3, 3, 3, 3)),
+            "One pixel too many counts as read: the padding's 0 is not a pixel of the picture.",
         ),
         "dilation without holes": Misconception(
             _unread_with(dilated=_unread(32, 7, stride=3, padding=3)),
@@ -636,4 +826,4 @@ unread = Task(
 )
 
 
-TASKS = (layer, same_padding, conv2d, grouped, unread)
+TASKS = (layer, same_padding, conv2d, grouped, share_unread, unread)

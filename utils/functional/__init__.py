@@ -48,7 +48,12 @@ from utils.functional.convolution import (
     conv2d_shifted,
     conv_matrix,
 )
-from utils.functional.convolution_backward import conv2d_backward, conv2d_grad_input, conv2d_grad_weight
+from utils.functional.convolution_backward import (
+    conv2d_backward,
+    conv2d_backward_naive,
+    conv2d_grad_input,
+    conv2d_grad_weight,
+)
 from utils.functional.dense import linear, linear_backward
 from utils.functional.dropout import dropout, dropout_backward
 from utils.functional.losses import (
@@ -114,6 +119,7 @@ __all__ = [
     "conv1d",
     "conv2d",
     "conv2d_backward",
+    "conv2d_backward_naive",
     "conv2d_grad_input",
     "conv2d_grad_weight",
     "conv2d_im2col",

@@ -55,10 +55,10 @@ def conv_arrays(
         raise ValueError(f"groups must divide the {K} filters of weight, got {groups}")
     if weight.shape[1] != C // groups:
         raise ValueError(
-            f"weight must have {C // groups} input channels, {C} channels of x in {groups} groups, "
-            f"got {weight.shape[1]}"
+            f"weight must have {C // groups} input channels to fit x, got {weight.shape[1]}: "
+            f"x is {x.shape}, weight is {weight.shape}, in {groups} groups"
         )
     bias = np.zeros(K, weight.dtype) if bias is None else as_array(bias, "bias")
     if bias.shape != (K,):
-        raise ValueError(f"bias must have the shape ({K},), one number a filter, got {bias.shape}")
+        raise ValueError(f"bias must have the shape ({K},), one number per filter, got {bias.shape}")
     return to_common_dtype(x, weight, bias)

@@ -1,17 +1,17 @@
 """The convolution layer, forward: one formula written four ways, in one dimension, and as a matrix.
 
-    y[n, k, r, q] = b[k] + sum over c, i, j of w[k, c, i, j] x[n, c, r s + i d - p, q s + j d - p]
+    y[n, m, i, j] = b[m] + sum over c, u, v of w[m, c, u, v] x[n, c, i s + u d - p, j s + v d - p]
 
-where x is zero outside the picture. The sum runs over the C/g channels of the filter's group. It is a
-cross-correlation: the kernel is not flipped (I. Goodfellow, Y. Bengio, A. Courville, "Deep Learning",
-2016, equation 9.6).
+where x is zero outside the picture (equation 3.7 of the course). The sum runs over the C/g channels of the
+filter's group. It is a cross-correlation: the kernel is not flipped (I. Goodfellow, Y. Bengio, A. Courville,
+"Deep Learning", 2016, equation 9.6).
 
 | form              | what it does                                  | in numbers                             |
 |-------------------|-----------------------------------------------|----------------------------------------|
 | `conv2d_naive`    | what the formula says                         | seven loops                            |
-| `conv2d_im2col`   | copies every window into a column             | one matrix product a picture           |
-| `conv2d_shifted`  | adds up shifted pictures, one a kernel pixel  | kh kw thin matrix products             |
-| `conv2d`          | shifts whole strips of rows, copies no window | kw matrix products a block of rows     |
+| `conv2d_im2col`   | copies every window into a column             | one matrix product per picture         |
+| `conv2d_shifted`  | adds up shifted pictures, one per tap         | kh kw thin matrix products             |
+| `conv2d`          | shifts whole strips of rows, copies no window | kw matrix products per block of rows   |
 
 All four take the same arguments, those of `torch.nn.functional.conv2d`, and return the same numbers up to
 rounding.
@@ -58,7 +58,7 @@ def conv2d(
     stride, dilation    an integer, or a pair (height, width)
     padding     an integer, a pair (height, width), ((top, bottom), (left, right)), or a word: "valid" for
                 none, "same" for an output of the input's size (stride 1 only), "full" for every overlap
-    groups      filters k K/groups ... see only channels k C/groups ...; groups = C is the depthwise layer
+    groups      filters q K/groups ... see only channels q C/groups ...; groups = C is the depthwise layer
     returns     (N, K, OH, OW), OH and OW as `conv_output_size` gives them
 
     The dtype follows NumPy's promotion, but integers alone are computed exactly, in int64. Raises
@@ -83,11 +83,11 @@ def conv2d(
     y = np.empty((OH, groups, K // groups, OW * N), x.dtype)
     y[:] = bias.reshape(groups, K // groups, 1)
     block = max(1, BLOCK_BYTES // max(1, y[0].nbytes))  # rows of outputs at a time
-    for r in range(0, OH, block):
-        rows = strips[r : r + block]
-        for j in range(kw):
-            seen = rows[..., j * dw : j * dw + (OW - 1) * sw + 1 : sw, :]  # by kernel column j
-            y[r : r + block] += taps[j] @ seen.reshape(len(rows), groups, kh * C, OW * N)
+    for i in range(0, OH, block):
+        rows = strips[i : i + block]
+        for v in range(kw):
+            seen = rows[..., v * dw : v * dw + (OW - 1) * sw + 1 : sw, :]  # by kernel column v
+            y[i : i + block] += taps[v] @ seen.reshape(len(rows), groups, kh * C, OW * N)
     return y.reshape(OH, K, OW, N).transpose(3, 1, 0, 2)  # (N, K, OH, OW)
 
 
@@ -111,17 +111,17 @@ def conv2d_naive(
     N, (K, C, kh, kw) = len(x), weight.shape  # C is the number of channels in one group
     y = np.empty((N, K, OH, OW), x.dtype)
     for n in range(N):
-        for k in range(K):
-            first = k // (K // groups) * C  # where the channels of filter k's group begin
-            for r in range(OH):
-                for q in range(OW):
-                    total = bias[k]
+        for m in range(K):
+            first = m // (K // groups) * C  # where the channels of filter m's group begin
+            for i in range(OH):
+                for j in range(OW):
+                    total = bias[m]
                     for c in range(C):
-                        for i in range(kh):
-                            for j in range(kw):
-                                pixel = x[n, first + c, r * sh + i * dh, q * sw + j * dw]
-                                total += weight[k, c, i, j] * pixel
-                    y[n, k, r, q] = total
+                        for u in range(kh):
+                            for v in range(kw):
+                                pixel = x[n, first + c, i * sh + u * dh, j * sw + v * dw]
+                                total += weight[m, c, u, v] * pixel
+                    y[n, m, i, j] = total
     return y
 
 
@@ -156,11 +156,12 @@ def conv2d_shifted(
     dilation: int | Pair = 1,
     groups: int = 1,
 ) -> np.ndarray:
-    """`conv2d` as a sum of shifted pictures: one matrix product for each pixel of the kernel.
+    """`conv2d` as a sum of shifted pictures: one matrix product for each tap, that is, pixel of the kernel.
 
-    Arguments, result and errors as for `conv2d`. Kernel pixel (i, j) sees the whole picture, shifted by
-    (i, j); it mixes the channels like a 1×1 convolution. Source: A. Vasudevan, A. Anderson, D. Gregg,
-    "Parallel multi channel convolution using general matrix multiplication", 2017, arXiv:1704.04428.
+    Arguments, result and errors as for `conv2d`. Tap (u, v) sees the whole picture, shifted by (u, v); it
+    mixes the channels like a 1×1 convolution. A relative, kn2row, multiplies first and shifts the results:
+    A. Vasudevan, A. Anderson, D. Gregg, "Parallel multi channel convolution using general matrix
+    multiplication", 2017, arXiv:1704.04428.
     """
     x, weight, bias = conv_arrays(x, weight, bias, groups)
     geometry = conv_geometry(x.shape[2:], weight.shape[2:], stride, padding, dilation)
@@ -168,10 +169,10 @@ def conv2d_shifted(
     view = windows(pad2d(x, geometry.padding), (kh, kw), geometry.stride, geometry.dilation)
     taps = weight.reshape(groups, K // groups, C, kh, kw)
     y = np.zeros((N, groups, K // groups, OH * OW), x.dtype)
-    for i in range(kh):
-        for j in range(kw):
-            shifted = view[..., i, j].reshape(N, groups, C, OH * OW)  # what kernel pixel (i, j) sees
-            y += taps[..., i, j] @ shifted
+    for u in range(kh):
+        for v in range(kw):
+            shifted = view[..., u, v].reshape(N, groups, C, OH * OW)  # what tap (u, v) sees
+            y += taps[..., u, v] @ shifted
     return y.reshape(N, K, OH, OW) + bias[:, None, None]
 
 
@@ -210,7 +211,7 @@ def conv_matrix(
 
     kernel      (kh, kw)
     input_size  H = W, or (H, W)
-    returns     (OH OW, H W); one row an output, holding the kernel's numbers where that output looks and
+    returns     (OH OW, H W); one row per output, holding the kernel's numbers where that output looks and
                 zeros elsewhere. With stride 1 each block of rows is constant along its diagonals: a
                 (doubly blocked) Toeplitz matrix. Its transpose runs the convolution backward.
 

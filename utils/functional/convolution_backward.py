@@ -29,7 +29,7 @@ from utils.functional.convolution import BLOCK_BYTES
 from utils.functional.shapes import Geometry, Padding, Pair, as_integer, as_pair, conv_geometry
 from utils.functional.unfold import row_strips
 
-__all__ = ["conv2d_backward", "conv2d_grad_input", "conv2d_grad_weight"]
+__all__ = ["conv2d_backward", "conv2d_backward_naive", "conv2d_grad_input", "conv2d_grad_weight"]
 
 
 def conv2d_backward(
@@ -60,6 +60,37 @@ def conv2d_backward(
         grad_weight(delta, x, geometry, groups) if need[1] else None,
         delta.sum((0, 2, 3)) if bias and need[2] else None,  # over pictures, rows, columns
     )
+
+
+def conv2d_backward_naive(
+    grad_output: ArrayLike,
+    x: ArrayLike,
+    weight: ArrayLike,
+    stride: int | Pair = 1,
+    padding: Padding = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`conv2d_backward` in loops: those of `conv2d_naive`, where each product now sends its delta both ways.
+
+    Arguments, results and errors as for `conv2d_backward`. To read and to compare with, not to wait for.
+    """
+    grad_output, x, weight, geometry = _read(grad_output, x, weight, stride, padding, dilation, groups)
+    (sh, sw), (dh, dw) = geometry.stride, geometry.dilation
+    (top, bottom), (left, right) = geometry.padding
+    x = np.pad(x, [(0, 0), (0, 0), (top, bottom), (left, right)])
+    grad_x, grad_weight, grad_bias = np.zeros_like(x), np.zeros_like(weight), np.zeros(len(weight), x.dtype)
+    K, C, kh, kw = weight.shape  # C is the number of channels in one group
+    for n, k, r, q in np.ndindex(grad_output.shape):
+        delta = grad_output[n, k, r, q]
+        grad_bias[k] += delta  # y = b + ...
+        first = k // (K // groups) * C  # where the channels of filter k's group begin
+        for c, i, j in np.ndindex(C, kh, kw):  # ... + w x + w x + ...
+            pixel = n, first + c, r * sh + i * dh, q * sw + j * dw
+            grad_weight[k, c, i, j] += delta * x[pixel]
+            grad_x[pixel] += delta * weight[k, c, i, j]
+    H, W = grad_x.shape[2:]
+    return grad_x[:, :, top : H - bottom, left : W - right], grad_weight, grad_bias
 
 
 def grad_weight(delta: np.ndarray, x: np.ndarray, geometry: Geometry, groups: int = 1) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Pooling: every window of a channel becomes one number. Forward and backward, channel by channel.
 
-A window of kh kw pixels is seen as kh kw **taps**: tap t = i kw + j is the picture shifted so that entry
+A window of kh kw pixels is seen as kh kw taps: tap t = i kw + j is the picture shifted so that entry
 (r, q) is the pixel in row i, column j of window (r, q). Taps are views. Pooling is then a running maximum or
 sum over whole taps, and its backward adds to the taps of the gradient:
 
@@ -116,15 +116,15 @@ def _padded(x: np.ndarray, geometry: Geometry, value: float) -> np.ndarray:
     return padded
 
 
-def _zeros(grad_output: np.ndarray, input_size: Pair, geometry: Geometry) -> np.ndarray:
+def _zeros(grad_output: np.ndarray, input_size: int | Pair, geometry: Geometry) -> np.ndarray:
     """Zeros for the gradient at the padded input, in the memory order of grad_output."""
-    (top, bottom), (left, right), (H, W) = *geometry.padding, input_size
+    (top, bottom), (left, right), (H, W) = *geometry.padding, as_pair(input_size, "input_size")
     return np.zeros_like(grad_output, shape=(*grad_output.shape[:2], top + H + bottom, left + W + right))
 
 
-def _inside(padded: np.ndarray, input_size: Pair, geometry: Geometry) -> np.ndarray:
+def _inside(padded: np.ndarray, input_size: int | Pair, geometry: Geometry) -> np.ndarray:
     """The view (N, C, H, W) of what is not padding."""
-    (top, _), (left, _), (H, W) = *geometry.padding, input_size
+    (top, _), (left, _), (H, W) = *geometry.padding, as_pair(input_size, "input_size")
     return padded[:, :, top : top + H, left : left + W]
 
 
@@ -146,7 +146,8 @@ def max_pool2d(
     returns     (y, winner), both (N, C, OH, OW); y has the dtype of x (integers: int64), winner is the number
                 i kw + j of the largest pixel in its window, in the smallest unsigned integer that holds it
 
-    Raises ValueError that names the argument. An empty batch is welcome. `max_pool2d_backward` needs winner.
+    A NaN in a window makes y NaN. Raises ValueError that names the argument. An empty batch is welcome.
+    `max_pool2d_backward` needs winner.
     """
     x = pictures(x)
     geometry = pool_geometry(x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
@@ -165,7 +166,7 @@ def max_pool2d(
 def max_pool2d_backward(
     grad_output: ArrayLike,
     winner: np.ndarray,
-    input_size: Pair,
+    input_size: int | Pair,
     kernel_size: int | Pair,
     stride: int | Pair | None = None,
     padding: Padding = 0,
@@ -195,7 +196,7 @@ def max_pool2d_backward(
 
 def max_pool2d_indices(
     winner: np.ndarray,
-    input_size: Pair,
+    input_size: int | Pair,
     kernel_size: int | Pair,
     stride: int | Pair | None = None,
     padding: Padding = 0,
@@ -212,7 +213,7 @@ def max_pool2d_indices(
     i, j = np.divmod(winner.astype(np.int64), kw)
     row = np.arange(geometry.output_size[0])[:, None] * sh + i * dh - top
     column = np.arange(geometry.output_size[1]) * sw + j * dw - left
-    return row * input_size[1] + column
+    return row * as_pair(input_size, "input_size")[1] + column
 
 
 def min_pool2d(x: ArrayLike, *args, **kwargs) -> tuple[np.ndarray, np.ndarray]:
@@ -250,7 +251,7 @@ def sum_pool2d(
 
 def sum_pool2d_backward(
     grad_output: ArrayLike,
-    input_size: Pair,
+    input_size: int | Pair,
     kernel_size: int | Pair,
     stride: int | Pair | None = None,
     padding: Padding = 0,
@@ -290,7 +291,7 @@ def avg_pool2d(
 
 def avg_pool2d_backward(
     grad_output: ArrayLike,
-    input_size: Pair,
+    input_size: int | Pair,
     kernel_size: int | Pair,
     stride: int | Pair | None = None,
     padding: Padding = 0,
@@ -408,7 +409,7 @@ def stochastic_pool2d(
 def stochastic_pool2d_backward(
     grad_output: ArrayLike,
     winner: np.ndarray,
-    input_size: Pair,
+    input_size: int | Pair,
     kernel_size: int | Pair,
     stride: int | Pair | None = None,
 ) -> np.ndarray:
