@@ -71,9 +71,11 @@ def variations(task: Task) -> dict:
         return result
 
     found = {"reference": reference, **task.alternatives}
+    cases = task.make_cases()
     if task.kind == "function":
-        found["spoils its input"] = spoils_its_input
-        if not task.same_dtype:
+        if not any(case.keeps_inputs for case in cases):
+            found["spoils its input"] = spoils_its_input
+        if not task.same_dtype and not any(case.same_dtype for case in cases):
             found |= {"in float32": in_float32, "as lists": as_lists}
     return found
 

@@ -240,6 +240,52 @@ class TestFunctions:
             strict, lambda x, factor=2: (x * factor).astype(np.float32)
         )
 
+    def test_same_dtype_in_one_case(self):
+        task = function_task(
+            cases=lambda rng: [
+                Case("numbers", 1, (rng.normal(size=(3, 4)),)),
+                Case("dtype", 0.5, (rng.normal(size=(2, 5)),), {"factor": 3}, same_dtype=True),
+            ]
+        )
+        assert points(task, scale) == 1.5
+        single = lambda x, factor=2: (x * factor).astype(np.float32)
+        assert points(task, single) == 1
+        assert grade(task, single).items[1].message == "Got dtype float32, expected float64."
+        # A mistake and the wrong dtype together: both are told.
+        both = [item.message for item in grade(task, lambda x, factor=2: single(x, 1 / factor)).items]
+        assert both == ["You divided by `factor`.", "Got dtype float32, expected float64."]
+
+    def test_inputs_kept_only_where_asked(self):
+        def in_place(x, factor=2):
+            x *= factor
+            return x
+
+        task = function_task(
+            cases=lambda rng: [
+                Case("numbers", 1, (rng.normal(size=(3, 4)),)),
+                Case("a new array", 0.5, (rng.normal(size=(2, 5)),), {"factor": 3}, keeps_inputs=True),
+            ]
+        )
+        assert points(task, scale) == 1.5
+        assert points(task, lambda x, factor=2: x * factor) == 1.5
+        result = grade(task, in_place)
+        assert [item.points for item in result.items] == [1, 0]
+        assert "changed the array it was given" in result.items[1].message
+        assert not result.misconceptions
+        # A wrong number is told before a changed input, and hostile changes are changes.
+        wrong = grade(task, lambda x, factor=2: in_place(x, factor) / factor**2).items[1].message
+        assert wrong == "You divided by `factor`."
+        for spoil in (lambda x: x.fill(np.nan), lambda x: x.resize((1,), refcheck=False)):
+            assert points(task, lambda x, factor=2, spoil=spoil: (scale(x, factor), spoil(x))[0]) == 1
+
+    def test_inputs_kept_where_they_hold_nan(self):
+        task = function_task(
+            reference=np.nansum,
+            cases=lambda rng: [Case("sum", 1, (np.array([1.0, np.nan]),), keeps_inputs=True)],
+            misconceptions={},
+        )
+        assert points(task, np.nansum) == 1
+
 
 class TestBlank:
     @pytest.mark.parametrize("blank", [None, ...])

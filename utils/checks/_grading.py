@@ -22,6 +22,7 @@ WIDTH = 100  # columns of a report
 
 _NOT_ANSWERED = "Not answered yet."
 _RETURNED_NONE = "Your function returns None: is it finished, with a `return` at its end?"
+_CHANGED_INPUT = "The result is right, but your function changed the array it was given: work on a copy."
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,10 @@ def grade(task: Task, answer: object, seed: int = 0) -> Result:
     with _quiet():
         wants = [read(_call(task.reference, case)) for case in cases]
         gots = [_attempt(lambda case=case: _ask(answer, case, kind)) for case in cases]
-        reasons = [_reason(got, want, task) for got, want in zip(gots, wants, strict=True)]
+        reasons = [_reason(*each, task) for each in zip(gots, wants, cases, strict=True)]
+        for index, case in enumerate(cases):
+            if case.keeps_inputs and not reasons[index] and _changes_input(answer, case):
+                gots[index], reasons[index] = _Failure(_CHANGED_INPUT, StudentError), _CHANGED_INPUT
         keys = _explain(task, cases, gots, reasons)
     items = []
     for case, got, reason, key in zip(cases, gots, reasons, keys, strict=True):
@@ -124,6 +128,28 @@ def _call(function: Callable, case: Case):
     """The function's value on a copy of the case's arguments, which it may overwrite."""
     args, kwargs = copy.deepcopy((case.args, dict(case.kwargs)))
     return function(*args, **kwargs)
+
+
+def _changes_input(answer: object, case: Case) -> bool:
+    """Does the answer overwrite what it is given?"""
+    if not callable(answer):
+        return False
+    given = copy.deepcopy((case.args, dict(case.kwargs)))
+    _attempt(lambda: answer(*given[0], **given[1]))
+    return not _same(given, (case.args, dict(case.kwargs)))
+
+
+def _same(after, before) -> bool:
+    """Are the arrays in two arguments equal? Numbers, strings and functions cannot be overwritten."""
+    if isinstance(before, np.ndarray):
+        if not isinstance(after, np.ndarray) or after.dtype != before.dtype:
+            return False
+        return np.array_equal(after, before, equal_nan=before.dtype.kind in "fc")
+    if isinstance(before, list | tuple):
+        return len(after) == len(before) and all(map(_same, after, before))
+    if isinstance(before, Mapping):
+        return after.keys() == before.keys() and all(_same(after[key], before[key]) for key in before)
+    return True
 
 
 def _ask(answer: object, case: Case, kind: str):
@@ -216,10 +242,10 @@ def _student_line(error: BaseException) -> str:
     return line if len(line) <= 80 else line[:77] + "..."
 
 
-def _reason(got, want, task: Task) -> str:
+def _reason(got, want, case: Case, task: Task) -> str:
     if isinstance(got, _Failure):
         return got.message
-    return difference(got, want, task.rtol, task.atol, task.same_dtype)
+    return difference(got, want, task.rtol, task.atol, task.same_dtype or case.same_dtype)
 
 
 def _explain(task: Task, cases: list[Case], gots: list, reasons: list[str]) -> list[str]:
@@ -234,7 +260,7 @@ def _explain(task: Task, cases: list[Case], gots: list, reasons: list[str]) -> l
     def behavior(key: str, index: int) -> tuple[bool, bool]:
         function = task.misconceptions[key].function
         wrong = _attempt(lambda: read(_call(function, cases[index])))
-        return _compare_behavior(gots[index], wrong, task)
+        return _compare_behavior(gots[index], wrong, cases[index], task)
 
     def equal(key: str, index: int) -> bool:
         return not isinstance(gots[index], _Failure) and behavior(key, index)[0]
@@ -253,10 +279,10 @@ def _explain(task: Task, cases: list[Case], gots: list, reasons: list[str]) -> l
     ]
 
 
-def _compare_behavior(got, wrong, task: Task) -> tuple[bool, bool]:
+def _compare_behavior(got, wrong, case: Case, task: Task) -> tuple[bool, bool]:
     """(both give the same value, both do the same: give it, or raise the same type of exception)."""
     if isinstance(got, _Failure) or isinstance(wrong, _Failure):
         both = isinstance(got, _Failure) and isinstance(wrong, _Failure)
         return False, both and got.exception is wrong.exception
-    equal = not difference(got, wrong, task.rtol, task.atol, task.same_dtype)
+    equal = not difference(got, wrong, task.rtol, task.atol, task.same_dtype or case.same_dtype)
     return equal, equal

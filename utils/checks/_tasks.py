@@ -27,12 +27,20 @@ class Case:
 
     args=() in the only case of a task asks for a value instead of a function. One string in args, in
     every case of a task, asks for a dict of named values (or for a function of the name).
+
+    same_dtype     True: the dtype of an array must be that of the reference, in this case
+    keeps_inputs   True: the answer must leave its arguments as they were, in this case. (Elsewhere it may
+                   overwrite them: each case works on a copy.)
+
+    Give such a case few points, so that an answer with the right numbers keeps the others.
     """
 
     label: str
     points: float
     args: tuple = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
+    same_dtype: bool = False
+    keeps_inputs: bool = False
 
     def __post_init__(self):
         if not isinstance(self.args, tuple):
@@ -65,7 +73,7 @@ class Task:
     rtol, atol     an entry is right if |got - expected| <= atol + rtol * |expected|. Answers in float32
                    or float16 get the slack that their precision needs. Where the reference is of an
                    integer type, rtol does not apply: counts are exact
-    same_dtype     True: the dtype of an array must be that of the reference (tasks about dtypes)
+    same_dtype     True: the dtype of an array must be that of the reference, in every case
     """
 
     name: str

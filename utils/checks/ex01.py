@@ -32,7 +32,7 @@ def _but(**changed: float):
 counts = Task(
     name="ex01.counts",
     title="1 · How many weights?",
-    section="1.10 Counting wires",
+    section="1.6 The plainest layer: connect everything; 1.10 Counting wires",
     reference=_counts,
     cases=lambda rng: [
         Case("weights of the dense layer", 0.4, ("dense weights",)),
@@ -74,9 +74,32 @@ counts = Task(
             _but(dense_gigabytes=_COLOR * _UNITS * 4 / 1e6),
             "These are megabytes. A gigabyte has 10**9 bytes.",
         ),
+        "bytes": Misconception(
+            _but(dense_gigabytes=_COLOR * _UNITS * 4),
+            "These are bytes. Divide them by 10**9.",
+        ),
+        "training": Misconception(
+            _but(dense_gigabytes=_COLOR * _UNITS * 4 * 4 / 1e9),
+            "You counted what an optimizer such as Adam adds while a layer learns. Count the weights alone.",
+        ),
         "side of the window": Misconception(
             _but(local_weights=_GRAY * 7, shared_weights=7, shared_products=_GRAY * 7),
             "A window of 7 by 7 pixels holds more than 7 of them.",
+        ),
+        "inside only": Misconception(
+            _but(
+                local_weights=(480 - 6) * (640 - 6) * _WINDOW, shared_products=(480 - 6) * (640 - 6) * _WINDOW
+            ),
+            "You left out the units whose windows stick out of the picture. There is one unit for each "
+            "pixel, and each multiplies a whole window, zeros included.",
+        ),
+        "color in the window": Misconception(
+            _but(
+                local_weights=3 * _GRAY * _WINDOW,
+                shared_weights=3 * _WINDOW,
+                shared_products=_COLOR * _WINDOW,
+            ),
+            "You counted three channels. The second picture is gray.",
         ),
         "local is dense": Misconception(
             _but(local_weights=_GRAY**2),
@@ -117,6 +140,11 @@ def _to_nchw_reshaped(pictures, mean, std):
     return ((x - _column(mean)) / _column(std)).astype(np.float32)
 
 
+def _to_nchw_without_parentheses(pictures, mean, std):
+    x = pictures.transpose(0, 3, 1, 2) / 255
+    return (x - _column(mean) / _column(std)).astype(np.float32)
+
+
 def _to_nchw_own_statistics(pictures, mean, std):
     x = pictures / 255
     return _to_nchw(pictures, x.mean(axis=(0, 1, 2)), x.std(axis=(0, 1, 2)))
@@ -146,16 +174,17 @@ def _to_nchw_cases(rng: np.random.Generator) -> list[Case]:
         return pictures, rng.uniform(0.3, 0.6, shape[-1]), rng.uniform(0.15, 0.35, shape[-1])
 
     return [
-        Case("two color pictures", 1.0, arguments(2, 5, 7, 3)),
-        Case("one picture, three pixels wide", 0.5, arguments(1, 6, 3, 3)),
-        Case("gray pictures with a channel axis", 0.5, arguments(3, 4, 6, 1)),
+        Case("two color pictures", 0.8, arguments(2, 5, 7, 3)),
+        Case("one picture, three pixels wide", 0.4, arguments(1, 6, 3, 3)),
+        Case("gray pictures with a channel axis", 0.4, arguments(3, 4, 6, 1)),
+        Case("the same as float32", 0.4, arguments(2, 3, 4, 3), same_dtype=True),
     ]
 
 
 to_nchw = Task(
     name="ex01.to_nchw",
     title="2 · From bytes to a batch",
-    section="1.4 The range a network likes",
+    section="1.2 Which axis is which: layouts; 1.4 The range a network likes",
     reference=_to_nchw,
     cases=_to_nchw_cases,
     misconceptions={
@@ -193,13 +222,18 @@ to_nchw = Task(
             lambda pictures, mean, std: _to_nchw(pictures, mean, std**2),
             "You divided by std squared, which is the variance.",
         ),
+        "parentheses": Misconception(
+            _to_nchw_without_parentheses,
+            "You divided the mean alone by std: `x - mean / std` needs parentheses around `x - mean`.",
+        ),
         "own statistics": Misconception(
             _to_nchw_own_statistics,
             "Use the mean and std that came as arguments (of the training set), not those of this batch.",
         ),
         "float64": Misconception(
             lambda pictures, mean, std: _to_nchw(pictures, mean, std).astype(np.float64),
-            "The numbers are right, the dtype is float64, twice the memory: return float32.",
+            "The numbers are right, the dtype is float64, twice the memory. One float64 among the arrays, "
+            "here mean and std, makes the result float64: go back to float32 at the end.",
         ),
     },
     alternatives={
@@ -208,10 +242,13 @@ to_nchw = Task(
             (pictures.astype(np.float32) / 255 - mean.astype(np.float32)) / std.astype(np.float32), -1, 1
         ),
     },
-    same_dtype=True,
 )
 
 # ---- 3. Brighter, not broken -----------------------------------------------------------------------------
+
+
+def _bytes(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    return rng.integers(0, 256, shape, dtype=np.uint8)
 
 
 def _brighten(picture: np.ndarray, amount: int) -> np.ndarray:
@@ -221,6 +258,11 @@ def _brighten(picture: np.ndarray, amount: int) -> np.ndarray:
 def _wrap(values: np.ndarray) -> np.ndarray:
     """To uint8 as a byte counts: around in a circle."""
     return (values % 256).astype(np.uint8)
+
+
+def _brighten_int8(picture, amount):
+    # Raises an error for an amount that int8 does not hold.
+    return np.clip((picture.astype(np.int8) + amount).astype(np.int64), 0, 255).astype(np.uint8)
 
 
 def _brighten_stretched(picture, amount):
@@ -234,9 +276,10 @@ brighten = Task(
     section="1.3 One byte a number, and what breaks",
     reference=_brighten,
     cases=lambda rng: [
-        Case("brighter", 0.4, (rng.integers(0, 256, (5, 7, 3), dtype=np.uint8), int(rng.integers(60, 100)))),
-        Case("darker", 0.3, (rng.integers(0, 256, (4, 6), dtype=np.uint8), -int(rng.integers(60, 100)))),
-        Case("an amount that fits no byte", 0.3, (rng.integers(0, 256, (3, 8), dtype=np.uint8), 300)),
+        Case("brighter", 0.3, (_bytes(rng, 5, 7, 3), int(rng.integers(60, 100)))),
+        Case("darker", 0.3, (_bytes(rng, 4, 6), -int(rng.integers(60, 100)))),
+        Case("an amount that fits no byte", 0.2, (_bytes(rng, 3, 8), 300)),
+        Case("a new picture, uint8", 0.2, (_bytes(rng, 4, 3), 40), same_dtype=True, keeps_inputs=True),
     ],
     misconceptions={
         "wraps": Misconception(
@@ -256,6 +299,11 @@ brighten = Task(
             lambda picture, amount: _wrap(np.clip(picture.astype(np.int64) + amount, 0, 256)),
             "You cut off one too high: that value does not fit into a byte any more, and turns black.",
         ),
+        "int8": Misconception(
+            lambda picture, amount: _brighten_int8(picture, amount),
+            "An int8 runs from -128 to 127: it holds no byte above 127. Take a type with more bytes, such as "
+            "int16.",
+        ),
         "stretched": Misconception(
             _brighten_stretched,
             "You stretched the values over the whole range, which changes the contrast. Add, then cut off.",
@@ -271,10 +319,12 @@ brighten = Task(
             np.minimum(np.int32(picture) + amount, 255), 0
         ).astype("uint8"),
     },
-    same_dtype=True,
 )
 
 # ---- 4. Move a picture -----------------------------------------------------------------------------------
+
+
+_KEPT = {"same_dtype": True, "keeps_inputs": True}
 
 
 def _shift(x: np.ndarray, dy: int, dx: int) -> np.ndarray:
@@ -305,6 +355,17 @@ def _shift_down_right(x, dy, dx):
     return y
 
 
+def _shift_rolled(x, dy, dx):
+    y = np.roll(x, (dy, dx), axis=(-2, -1))
+    y[..., :dy, :] = 0  # right for a move down or right; a negative limit counts from the other end
+    y[..., :dx] = 0
+    return y
+
+
+def _shift_float64(x, dy, dx):
+    return _shift(x, dy, dx).astype(np.float64)
+
+
 def _shift_padded(x, dy, dx):
     height, width = x.shape[-2:]
     margin = abs(dy), abs(dx)
@@ -329,10 +390,11 @@ shift = Task(
     section="1.7 One pixel to the right",
     reference=_shift,
     cases=lambda rng: [
-        Case("down and right", 0.5, (rng.normal(size=(2, 5, 7)), 1, 2)),
-        Case("up and right, a single picture", 0.5, (rng.normal(size=(8, 4)), -2, 1)),
-        Case("left only", 0.5, (rng.normal(size=(3, 2, 4, 6)), 0, -3)),
-        Case("nearly out of the frame", 0.5, (rng.normal(size=(2, 3, 5)), 2, -3)),
+        Case("down and right", 0.4, (rng.normal(size=(2, 5, 7)), 1, 2)),
+        Case("up and right, a single picture", 0.4, (rng.normal(size=(8, 5)), -3, 1)),
+        Case("left only", 0.4, (rng.normal(size=(3, 2, 4, 7)), 0, -3)),
+        Case("nearly out of the frame", 0.4, (rng.normal(size=(2, 5, 6)), 4, -3)),
+        Case("x kept, and its dtype", 0.4, (1 + _bytes(rng, 2, 4, 6) // 2, 1, -2), **_KEPT),
     ],
     misconceptions={
         "wraps around": Misconception(
@@ -359,6 +421,19 @@ shift = Task(
             _shift_down_right,
             "Slices such as y[dy:] and x[:-dy] fit a move down or right only: a negative limit counts from "
             "the other end, and x[:-0] is empty.",
+        ),
+        "rolled, then wrong zeros": Misconception(
+            _shift_rolled,
+            "What you set to zero after np.roll is right for a move down or right only: of a move up, the "
+            "rows at the bottom came from the other side, of a move left, the columns at the right.",
+        ),
+        "empty": Misconception(
+            lambda x, dy, dx: np.zeros_like(x),
+            "The result is zero everywhere: nothing was copied into it.",
+        ),
+        "float64": Misconception(
+            _shift_float64,
+            "The numbers are right, but np.zeros makes float64: give it the dtype of x, or use zeros_like.",
         ),
         "negative ignored": Misconception(
             lambda x, dy, dx: _shift(x, max(dy, 0), max(dx, 0)),
@@ -425,7 +500,7 @@ def _batch(rng: np.random.Generator, n: int, c: int, h: int, w: int) -> np.ndarr
 standardize = Task(
     name="ex01.standardize",
     title="5 · Find the bug: a normalization",
-    section="1.4 The range a network likes",
+    section="1.3 One byte a number, and what breaks; 1.4 The range a network likes",
     reference=_standardize,
     cases=lambda rng: [
         Case("two color pictures", 1.0, (_batch(rng, 2, 3, 5, 4),)),
@@ -470,6 +545,16 @@ standardize = Task(
             "You took the statistics over the pictures only, place by place. Rows and columns belong to a "
             "channel too.",
         ),
+        "parentheses": Misconception(
+            lambda batch: (
+                batch - batch.mean(axis=_CHANNEL, keepdims=True) / batch.std(axis=_CHANNEL, keepdims=True)
+            ),
+            "You divided the mean alone by the std: put parentheses around the subtraction.",
+        ),
+        "int8": Misconception(
+            lambda batch: _standardize(batch.astype(np.int8)),
+            "An int8 runs from -128 to 127: the bright half of the bytes does not fit. Use a float type.",
+        ),
         "variance": Misconception(
             _standardize_by(_CHANNEL, _CHANNEL, power=2),
             "You divided by the variance, not by its root.",
@@ -488,6 +573,7 @@ standardize = Task(
 # ---- 6. Experiment: which way hurts more? ----------------------------------------------------------------
 
 _MOVES = {"not moved": (0, 0), "right by 2": (0, 2), "down by 2": (2, 0)}
+_CONCLUSION = "b"
 
 
 @cache
@@ -503,7 +589,7 @@ def _weights(dy: int = 0, dx: int = 0) -> np.ndarray:
     """Weights of the dense layer, formula (1.5), for training pictures moved by (dy, dx)."""
     images, labels, _, _ = _garments()
     x = np.column_stack([_shift(images, dy, dx).reshape(len(images), -1), np.ones(len(images))])
-    return np.linalg.solve(x.T @ x + 300 * np.eye(x.shape[1]), x.T @ np.eye(10)[labels])
+    return np.linalg.solve(x.T @ x + 100 * np.eye(x.shape[1]), x.T @ np.eye(10)[labels])
 
 
 def _accuracy(weights: np.ndarray, x: np.ndarray, labels: np.ndarray) -> float:
@@ -513,7 +599,7 @@ def _accuracy(weights: np.ndarray, x: np.ndarray, labels: np.ndarray) -> float:
 
 def _moved(key: str, move=_shift, trained_on_moved: bool = False, split: str = "test") -> float | str:
     if key == "conclusion":
-        return "b"
+        return _CONCLUSION
     dy, dx = _MOVES[key]
     images, labels = _garments()[:2] if split == "train" else _garments()[2:]
     weights = _weights(dy, dx) if trained_on_moved else _weights()
@@ -537,8 +623,16 @@ moved = Task(
     ],
     misconceptions={
         "percent": Misconception(
-            lambda key: 100 * _moved(key) if key != "conclusion" else "b",
+            lambda key: 100 * _moved(key) if key != "conclusion" else _CONCLUSION,
             "These are percent. Give the accuracy as a number between 0 and 1.",
+        ),
+        "percent, rounded": Misconception(
+            lambda key: float(round(100 * _moved(key))) if key != "conclusion" else _CONCLUSION,
+            "These are whole percent. Give the accuracy as a number between 0 and 1, with three decimals.",
+        ),
+        "two decimals": Misconception(
+            lambda key: round(_moved(key), 2) if key != "conclusion" else _CONCLUSION,
+            "Rounded to two decimals, as the chapter prints them: give at least three.",
         ),
         "training pictures": Misconception(
             lambda key: _moved(key, split="train"),
@@ -567,13 +661,17 @@ moved = Task(
         ),
         "cut off": Misconception(
             _concluded("c"),
-            "Look at the two accuracies again: which is lower? What a move cuts off matters less here than "
-            "which edges it crosses.",
+            "Look at the two accuracies again: which is lower?",
+        ),
+        "cut off at the side": Misconception(
+            _concluded("d"),
+            "The direction is right, the cause is not: move with np.roll, which cuts nothing off.",
         ),
     },
     alternatives={
         "pad and crop": lambda key: _moved(key, move=_shift_padded),
         "capital letter": lambda key: "B)" if key == "conclusion" else _moved(key),
+        "three decimals": lambda key: _CONCLUSION if key == "conclusion" else round(_moved(key), 3),
     },
     rtol=0.0,
     atol=1.5e-3,  # one picture in a thousand may fall on the other side with another linear-algebra library

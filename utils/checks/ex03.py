@@ -444,7 +444,7 @@ conv2d = Task(
         ),
         "all axes padded": Misconception(
             _all_axes_padded,
-            "The batch and the channels are padded as well: give np.pad a pair (before, after) for each axis.",
+            "The batch and the channels are padded as well: give np.pad a pair of numbers for each axis.",
         ),
         "not padded": Misconception(
             _not_padded,
