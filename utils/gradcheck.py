@@ -6,7 +6,8 @@ A backward is right when, for a random upstream gradient g, its result at every 
 
 The central difference is wrong by about h^2 (y bends) plus 1e-16 / h (numbers are rounded), which together
 are least near h = 1e-5. A one-sided difference is wrong by about h, and could not tell a small mistake from
-that. The upstream gradient is random because one of ones hides mistakes: outputs in the wrong order, say.
+that. The difference is chapter 4, (4.3), and its errors are (4.21) and (4.22). The upstream gradient is
+random because one of ones hides mistakes: outputs in the wrong order, say.
 
 At a kink (ReLU at 0, two equal pixels in a maximum) there is no derivative, and the central difference is the
 mean of two slopes. The report warns where the slopes to the left and to the right differ.
@@ -104,7 +105,8 @@ def gradcheck(
                 inputs; None, or a tuple that ends early, leaves inputs unchecked
     inputs      arrays; floats are copied to float64, integers (labels, say) are passed on and not checked
     names       of the inputs, for the report; x0, x1, ... by default
-    tolerance   for the relative error |a - n| / max(|a|, |n|, 1e-3 of the largest |n| of that input)
+    tolerance   for the relative error |a - n| / max(|a|, |n|, 1e-3 of the largest |n| of that input): chapter
+                4, (4.23)
     step        h = step max(1, |x_i|)
     max_entries    check this many random entries of each input instead of all; every entry costs two calls
     raise_on_error    raise GradientError with the report when the check fails
@@ -145,6 +147,8 @@ def numerical_gradient(
 ) -> np.ndarray:
     """The gradient of sum(grad_output function(x)) by central differences, float64, shape of x.
 
+    Chapter 4, (4.3).
+
     grad_output    the shape of function(x); None stands for 1, when function returns one number
     """
     x = _to_float64(x)
@@ -159,7 +163,7 @@ def numerical_gradient(
 
 
 def _compare(function, inputs, i, name, gradient, grad_output, entries, step) -> Check:
-    """Compare the gradient of input i with differences at the given entries."""
+    """Compare the gradient of input i with differences at the given entries, by the error of (4.23)."""
     x = inputs[i]
     if gradient.shape != x.shape:
         problem = f"the gradient must have the shape of the input, {x.shape}, got {gradient.shape}"

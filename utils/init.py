@@ -1,9 +1,9 @@
 """Initial weights: small random numbers, small enough and large enough.
 
 A weight of shape (K, C, kh, kw) or (O, I) has fan_in inputs per output (C kh kw, or I) and fan_out outputs
-per input (K kh kw, or O). When the weights have variance v and the inputs are independent with mean square
-q, each sum has variance fan_in v q. Through many layers the signal keeps its size only when the factor is
-near 1.
+per input (K kh kw, or O). When the weights have variance v and the inputs are independent with mean square q,
+each sum has variance fan_in v q: chapter 6, (6.13). Through many layers the signal keeps its size only when
+the factor is near 1.
 
 Every function here returns float32 weights; rng is a numpy.random.Generator.
 """
@@ -42,27 +42,28 @@ def normal(shape: tuple[int, ...], rng: np.random.Generator, scale: float = 0.01
 def glorot_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Variance 2 / (fan_in + fan_out): the size of signals forward and gradients backward, as a compromise.
 
-    Derived for activations near the identity, such as tanh near 0. Source: X. Glorot, Y. Bengio,
-    "Understanding the difficulty of training deep feedforward neural networks", 2010, equation 12.
+    Derived for activations near the identity, such as tanh near 0: chapter 6, (6.14). Source: X. Glorot, Y.
+    Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010, equation 12.
     """
     return normal(shape, rng, math.sqrt(2 / sum(fans(shape))))
 
 
 def glorot_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """The variance of `glorot_normal`, evenly from -a to a with a = sqrt(6 / (fan_in + fan_out))."""
+    """The variance of `glorot_normal`, evenly from -a to a with a = sqrt(6 / (fan_in + fan_out)): (6.14)."""
     return _uniform(shape, rng, math.sqrt(6 / sum(fans(shape))))
 
 
 def he_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Variance 2 / fan_in: for ReLU, which sets half of the signal's mean square to 0.
 
-    Source: K. He et al., "Delving deep into rectifiers", 2015, arXiv:1502.01852, equation 10.
+    Chapter 6, (6.15). Source: K. He et al., "Delving deep into rectifiers", 2015, arXiv:1502.01852, equation
+    10.
     """
     return normal(shape, rng, math.sqrt(2 / fans(shape)[0]))
 
 
 def he_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """The variance of `he_normal`, evenly from -a to a with a = sqrt(6 / fan_in)."""
+    """The variance of `he_normal`, evenly from -a to a with a = sqrt(6 / fan_in): (6.15)."""
     return _uniform(shape, rng, math.sqrt(6 / fans(shape)[0]))
 
 

@@ -8,9 +8,9 @@ at the output, adds to the gradients of the parameters, and returns the gradient
     optimizer.step(); model.zero_grad()
 
 There is no tape: `Sequential` calls the backwards of its layers in reverse order, which is all that
-backpropagation is for a chain. Names of parameters and buffers are those of `torch.nn`, so that a state can
-go from here to PyTorch and back. Parameters are float32, as in PyTorch; `to(np.float64)` is for gradient
-checks.
+backpropagation is for a chain: chapter 4, (4.19). Names of parameters and buffers are those of `torch.nn`, so
+that a state can go from here to PyTorch and back. Parameters are float32, as in PyTorch; `to(np.float64)` is
+for gradient checks.
 """
 
 from __future__ import annotations
@@ -209,6 +209,8 @@ class Module:
 class Conv2d(Module):
     """The convolution layer: `functional.conv2d` with weight (K, C/groups, kh, kw) and bias (K,).
 
+    Chapter 3, (3.7), with as many parameters as (3.2) says; backward chapter 4, (4.16) to (4.18).
+
     rng         draws the initial weights; without it they differ from run to run
     initialize  a function (shape, rng) of `utils.init`; the default is PyTorch's, and so is that of the bias
     """
@@ -258,7 +260,7 @@ class Conv2d(Module):
 class Linear(Module):
     """The dense layer y = x w^T + b: `functional.linear` with weight (O, I) and bias (O,).
 
-    rng and initialize as for `Conv2d`.
+    Chapter 4, (4.4), backward (4.5) to (4.7). rng and initialize as for `Conv2d`.
     """
 
     def __init__(
@@ -343,7 +345,7 @@ def _collect(module, grads):
 
 
 class Elementwise(Module):
-    """A layer that applies a function and its backward, both of x and the same options."""
+    """A layer that applies a function and its backward, both of x and the same options: chapter 5, (5.2)."""
 
     function: Callable
     derivative: Callable

@@ -113,7 +113,8 @@ def train_step(
 ) -> tuple[float, int]:
     """One iteration: forward, loss, backward, update. Returns the loss and how many were right before it.
 
-    Raises NotFiniteError before the update when the loss or a gradient is not finite.
+    The loss is chapter 6, (6.5), the first delta on the way back (6.6). Raises NotFiniteError before the
+    update when the loss or a gradient is not finite.
     """
     logits = model(x)
     loss = cross_entropy(logits, labels, label_smoothing)
@@ -224,7 +225,7 @@ def predict(model: Module, images: Data | np.ndarray, batch_size: int = 500) -> 
 
 
 def evaluate(model: Module, data: Data, batch_size: int = 500) -> tuple[float, float]:
-    """(mean cross-entropy, share of right answers) of the model in evaluation mode."""
+    """(mean cross-entropy (6.5), share of right answers) of the model in evaluation mode."""
     images, labels = _arrays(data, "data")
     logits = predict(model, images, batch_size)
     return cross_entropy(logits, labels), float((logits.argmax(1) == labels).mean())

@@ -2,10 +2,11 @@
 
     SGD      g += weight_decay w;  v = momentum v + g;  w -= lr v
              Nesterov: w -= lr (g + momentum v)
-    Adam     g += weight_decay w;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
-             w -= lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
+    Adam     g += weight_decay w;  m = beta1 m + (1 - beta1) g;  s = beta2 s + (1 - beta2) g^2
+             w -= lr (m / (1 - beta1^t)) / (sqrt(s / (1 - beta2^t)) + eps)
     AdamW    w -= lr weight_decay w, then as Adam without the decay in g
 
+They are chapter 6, (6.9) without and (6.10) with momentum, (6.11) for weight decay, (6.12) for Adam.
 The updates are those of `torch.optim`, step by step. Parameters are objects with the arrays `value` and
 `grad`, as those of `utils.layers`; they are changed in place. A parameter whose grad is None is left alone.
 
@@ -85,6 +86,8 @@ class Optimizer:
 class SGD(Optimizer):
     """Stochastic gradient descent, with momentum, Nesterov's look ahead and weight decay if wanted.
 
+    Chapter 6, (6.9), (6.10), (6.11).
+
     lr, momentum, weight_decay, nesterov    as in `torch.optim.SGD`. Raises ValueError for numbers out of
     range.
 
@@ -119,6 +122,8 @@ class SGD(Optimizer):
 
 class Adam(Optimizer):
     """Adam: every weight has its own step size, by the mean and the mean square of its recent gradients.
+
+    Chapter 6, (6.12).
 
     lr, betas, eps, weight_decay    as in `torch.optim.Adam`. Raises ValueError for numbers out of range.
 

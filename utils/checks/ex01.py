@@ -242,6 +242,8 @@ to_nchw = Task(
             (pictures.astype(np.float32) / 255 - mean.astype(np.float32)) / std.astype(np.float32), -1, 1
         ),
     },
+    rtol=1e-5,  # float32 on the way, then float64, is the right numbers too
+    atol=1e-5,
 )
 
 # ---- 3. Brighter, not broken -----------------------------------------------------------------------------
@@ -362,6 +364,20 @@ def _shift_rolled(x, dy, dx):
     return y
 
 
+def _shift_rolled_abs(x, dy, dx):
+    y = np.roll(x, (dy, dx), axis=(-2, -1))
+    y[..., : abs(dy), :] = 0  # for a move up, zeros come in at the bottom
+    y[..., : abs(dx)] = 0
+    return y
+
+
+def _shift_rolled_half(x, dy, dx):
+    y = np.roll(x, (dy, dx), axis=(-2, -1))
+    y[..., : max(dy, 0), :] = 0  # nothing yet for a move up or left
+    y[..., : max(dx, 0)] = 0
+    return y
+
+
 def _shift_float64(x, dy, dx):
     return _shift(x, dy, dx).astype(np.float64)
 
@@ -426,6 +442,15 @@ shift = Task(
             _shift_rolled,
             "What you set to zero after np.roll is right for a move down or right only: of a move up, the "
             "rows at the bottom came from the other side, of a move left, the columns at the right.",
+        ),
+        "rolled, zeros on one side": Misconception(
+            _shift_rolled_abs,
+            "The zeros are always at the top and at the left. On a move up they come in at the bottom, on a "
+            "move left at the right.",
+        ),
+        "rolled, no zeros for negative moves": Misconception(
+            _shift_rolled_half,
+            "On a move up or left, what has left still enters on the other side: set it to zero there too.",
         ),
         "empty": Misconception(
             lambda x, dy, dx: np.zeros_like(x),

@@ -76,6 +76,10 @@ by_hand = Task(
             _hand_with(graph_a=-3 * -6 + 1 * 7, graph_b=2 * -6),
             "L = p q hands p the value of q, and q the value of p. You gave each its own value.",
         ),
+        "weights without errors": Misconception(
+            _hand_with(weights=np.correlate(_X, np.ones(3), "valid")),
+            "You added up the inputs that each weight has met. Multiply each by the error of its output.",
+        ),
         "error map flipped": Misconception(
             _hand_with(weights=np.convolve(_X, _DELTA, "valid")),
             "For the weights nothing is flipped: entry u adds up delta[i] * x[i + u], both counting up.",
@@ -105,12 +109,16 @@ by_hand = Task(
             "Pad the error map with zeros first: every input gets a gradient, those at the ends as well.",
         ),
         "last writer": Misconception(
-            _hand_with(input=np.array([1.0, -1, 2, -4, 6])),
+            _hand_with(input=np.array([1.0, -1, 2, -4, 6]), strided_input=np.array([2.0, -4, -1, 2, -3, 0])),
             "Where windows overlap you kept what the last output handed out. The shares add up.",
         ),
         "stride forgotten": Misconception(
             _hand_with(strided_input=_hand_input(6, _DELTA_STRIDED, _W)),
             "With stride 2 the second window starts at x[2], so its error is handed out from there on.",
+        ),
+        "windows a kernel apart": Misconception(
+            _hand_with(strided_input=_hand_input(6, _DELTA_STRIDED, _W, stride=3)),
+            "Your two windows do not overlap. With stride 2 the second one starts at x[2]: both read x[2].",
         ),
         "strided, not flipped": Misconception(
             _hand_with(strided_input=_hand_input(6, _DELTA_STRIDED, _W[::-1], stride=2)),
@@ -251,6 +259,10 @@ grad_parameters = Task(
         "other order": Misconception(
             lambda *a, **k: _grad_parameters(*a, **k)[::-1],
             "The numbers are right, their order is not: return the gradient of the weights first.",
+        ),
+        "weights alone": Misconception(
+            lambda *a, **k: _grad_parameters(*a, **k)[0],
+            "You returned one array. Return two: the gradient of the weights, then that of the bias.",
         ),
         "bias unsummed": Misconception(
             _changed(bias=lambda grad, delta: delta),
@@ -701,6 +713,18 @@ steps = Task(
         "float32 one-sided": Misconception(
             _measured_with(float32=-4),
             "That step suits a one-sided difference in float32. Take the central one.",
+        ),
+        "a step too small": Misconception(
+            _measured_with(one_sided=-9, central=-6, float32=-3),
+            "Close, but at that step rounding already rules. Compare the errors at its neighbors.",
+        ),
+        "a step too large": Misconception(
+            _measured_with(one_sided=-7, central=-4),
+            "Close, but at that step the Taylor error still rules. Compare the errors at its neighbors.",
+        ),
+        "the absolute value": Misconception(
+            _measured_with(kink=0.2),
+            "That is the slope of the absolute value, as in the chapter. To the left of 0, ReLU is 0.",
         ),
         "the right slope": Misconception(
             _measured_with(kink=1),

@@ -135,9 +135,9 @@ def _loss(
     return sign * log_p.sum() / per(logits), target(p, y) / (per_grad or per)(logits)
 
 
-def _loss_by_softmax(logits, labels):
+def _loss_by_softmax(logits, labels, shift=lambda z: z.max(1, keepdims=True)):
     """The logarithm of a probability that may have rounded to 0."""
-    e = np.exp(logits - logits.max(1, keepdims=True))
+    e = np.exp(logits - shift(logits))
     p = e / e.sum(1, keepdims=True)
     rows = np.arange(len(labels))
     loss = -np.log(p[rows, labels]).mean()
@@ -162,13 +162,14 @@ def _loss_cases(rng) -> list[Case]:
         labels = rng.permutation(np.arange(N) % classes)  # labels of several classes, also the first and last
         return Case(name, points, (scale * rng.normal(size=shape), labels))
 
-    # The large logits are far apart, and the right class of most samples is not the one with the highest.
-    z = rng.normal(size=(5, 4)) * 3
-    large = z + rng.choice([-1.0, 1.0], size=(5, 1)) * 2000 + np.arange(4) * 1000
+    # Shifted far up or down, exp overflows or all of it is 0. Far apart, a probability rounds to 0.
+    shifted = rng.normal(size=(4, 5)) + 1000 * np.array([[1], [-1], [2], [-2]])
+    apart = rng.normal(size=(5, 4)) + 1000 * np.arange(4)
     return [
-        case("a batch of 6, 4 classes", 1.0, (6, 4), 2.0),
+        case("a batch of 6, 4 classes", 0.75, (6, 4), 2.0),
         case("a batch of 3, 10 classes", 0.5, (3, 10), 1.0),
-        Case("logits in the thousands", 1.0, (large, np.array([0, 1, 2, 3, 1]))),
+        Case("logits in the thousands", 0.75, (shifted, np.array([4, 0, 2, 1]))),
+        Case("logits far apart", 0.5, (apart, np.array([0, 1, 2, 3, 1]))),
     ]
 
 
@@ -184,8 +185,12 @@ cross_entropy = Task(
     cases=_loss_cases,
     misconceptions={
         "overflow": Misconception(
-            lambda *a: _loss(*a, shift=_none),
+            lambda *a: _loss_by_softmax(*a, shift=_none),
             "Large logits overflow: subtract the largest logit of each sample before exp.",
+        ),
+        "overflow in the logarithm": Misconception(
+            lambda *a: _loss(*a, shift=_none),
+            "The sum of exponentials overflows under the logarithm: take the largest logit out first.",
         ),
         "logarithm of zero": Misconception(
             _loss_by_softmax,
@@ -324,6 +329,11 @@ momentum = Task(
         "rate inside the velocity": Misconception(
             lambda w, g, v, lr, mu, d: (w - (mu * v + lr * (g + d * w)), mu * v + lr * (g + d * w)),
             "You put the learning rate into the velocity. Here it multiplies the velocity in the step.",
+        ),
+        "rate and sign inside the velocity": Misconception(
+            lambda w, g, v, lr, mu, d: (w + (mu * v - lr * (g + d * w)), mu * v - lr * (g + d * w)),
+            "Your velocity holds the whole step, with sign and learning rate, as some texts write it. Here "
+            "it adds up gradients, as in (6.10).",
         ),
         "decay ignored": Misconception(
             lambda w, g, v, lr, mu, d: (w - lr * (mu * v + g), mu * v + g),
@@ -522,11 +532,9 @@ def _dropout_buggy(x, u, p, training=True):
 
 
 def _dropout_cases(rng) -> list[Case]:
-    # The same numbers in both modes; p differs from 1/2, where many mistakes cannot be seen. One number of u
-    # equals p exactly: it is not below p.
+    # The same numbers in both modes; p differs from 1/2, where many mistakes cannot be seen.
     x, u = rng.normal(size=(6, 7)), rng.uniform(size=(6, 7))
     y, v = rng.normal(size=(3, 4, 5)), rng.uniform(size=(3, 4, 5))
-    u[2, 3], v[1, 2, 3] = 0.25, 0.75
     return [
         Case("in training, p = 1/4", 0.5, (x, u, 0.25)),
         Case("in training, p = 3/4", 0.5, (y, v, 0.75), {"training": True}),

@@ -1,8 +1,8 @@
 """Activations: the element-wise non-linearities, softmax, and their derivatives.
 
-An element-wise activation y = f(x) has the gradient dL/dx = dL/dy f'(x), entry by entry. Softmax mixes the
-entries of a row, so its gradient does too. All functions take arrays of any shape; the dtype of the result is
-that of a float input, and float64 for integers.
+An element-wise activation y = f(x) has the gradient dL/dx = dL/dy f'(x), entry by entry: chapter 5, (5.2).
+Softmax mixes the entries of a row, so its gradient does too. All functions take arrays of any shape; the
+dtype of the result is that of a float input, and float64 for integers.
 
 | activation | f(x)                          | f'(x)                                    |
 |------------|-------------------------------|------------------------------------------|
@@ -59,7 +59,7 @@ def relu(x: ArrayLike) -> np.ndarray:
 def relu_backward(grad_output: ArrayLike, x: ArrayLike) -> np.ndarray:
     """The gradient of `relu` at x: grad_output where x is positive, 0 elsewhere. Shape of x.
 
-    The output y of `relu` may be given in place of x: it is positive where x is.
+    Chapter 5, (5.2). The output y of `relu` may be given in place of x: it is positive where x is.
     """
     grad_output, x = _pair(grad_output, x)
     return grad_output * (x > 0).view(np.uint8)  # 0 or 1; NumPy multiplies by bytes faster than by booleans
@@ -76,7 +76,7 @@ def leaky_relu(x: ArrayLike, negative_slope: float = 0.01) -> np.ndarray:
 
 
 def leaky_relu_backward(grad_output: ArrayLike, x: ArrayLike, negative_slope: float = 0.01) -> np.ndarray:
-    """The gradient of `leaky_relu` at x. Shape of x."""
+    """The gradient of `leaky_relu` at x. Shape of x. Chapter 5, (5.2)."""
     grad_output, x = _pair(grad_output, x)
     return np.where(x > 0, grad_output, negative_slope * grad_output)
 
@@ -92,7 +92,7 @@ def elu(x: ArrayLike, alpha: float = 1.0) -> np.ndarray:
 
 
 def elu_backward(grad_output: ArrayLike, x: ArrayLike, alpha: float = 1.0) -> np.ndarray:
-    """The gradient of `elu` at x. Shape of x."""
+    """The gradient of `elu` at x. Shape of x. Chapter 5, (5.2)."""
     grad_output, x = _pair(grad_output, x)
     return grad_output * np.where(x > 0, 1, alpha * np.exp(np.minimum(x, 0)))
 
@@ -111,7 +111,7 @@ def sigmoid(x: ArrayLike) -> np.ndarray:
 
 
 def sigmoid_backward(grad_output: ArrayLike, x: ArrayLike) -> np.ndarray:
-    """The gradient of `sigmoid` at x: grad_output y (1 - y). Shape of x."""
+    """The gradient of `sigmoid` at x: grad_output y (1 - y). Shape of x. Chapter 5, (5.2)."""
     grad_output, x = _pair(grad_output, x)
     small = np.exp(-np.abs(x))
     return grad_output * small / (1 + small) ** 2  # y (1 - y), without the rounding of 1 - y near y = 1
@@ -123,7 +123,7 @@ def tanh(x: ArrayLike) -> np.ndarray:
 
 
 def tanh_backward(grad_output: ArrayLike, x: ArrayLike) -> np.ndarray:
-    """The gradient of `tanh` at x: grad_output (1 - y^2). Shape of x."""
+    """The gradient of `tanh` at x: grad_output (1 - y^2). Shape of x. Chapter 5, (5.2)."""
     grad_output, x = _pair(grad_output, x)
     return grad_output * (1 - np.tanh(x) ** 2)
 
@@ -148,7 +148,7 @@ def gelu(x: ArrayLike, approximate: str = "none") -> np.ndarray:
 
 
 def gelu_backward(grad_output: ArrayLike, x: ArrayLike, approximate: str = "none") -> np.ndarray:
-    """The gradient of `gelu` at x: grad_output (Phi(x) + x Phi'(x)). Shape of x."""
+    """The gradient of `gelu` at x: grad_output (Phi(x) + x Phi'(x)). Shape of x. Chapter 5, (5.2)."""
     grad_output, x = _pair(grad_output, x)
     cdf, density = _normal_cdf(x, approximate)
     return grad_output * (cdf + x * density)
@@ -171,8 +171,8 @@ def _normal_cdf(x, approximate):
 def softmax(x: ArrayLike, axis: int = -1) -> np.ndarray:
     """Probabilities from scores: e^x divided by the sum of e^x along `axis`. Shape of x; sums to 1.
 
-    The largest score is subtracted first. That changes nothing in exact arithmetic, because it cancels, and
-    keeps e^x from overflowing.
+    Chapter 6, (6.2). The largest score is subtracted first, (6.3). That changes nothing in exact arithmetic,
+    because it cancels, and keeps e^x from overflowing.
     """
     x = _floats(x)
     e = np.exp(x - x.max(axis, keepdims=True))
@@ -192,7 +192,7 @@ def softmax_backward(grad_output: ArrayLike, x: ArrayLike, axis: int = -1) -> np
 def log_softmax(x: ArrayLike, axis: int = -1) -> np.ndarray:
     """The logarithm of `softmax`: x - max - log(sum of e^(x - max)). Shape of x.
 
-    Exact where softmax rounds to 0 and its logarithm would be minus infinity.
+    Chapter 6, (6.4). Exact where softmax rounds to 0 and its logarithm would be minus infinity.
     """
     x = _floats(x)
     x = x - x.max(axis, keepdims=True)

@@ -2,9 +2,9 @@
 
     y[n, m, i, j] = b[m] + sum over c, u, v of w[m, c, u, v] x[n, c, i s + u d - p, j s + v d - p]
 
-where x is zero outside the picture (equation 3.7 of the course). The sum runs over the C/g channels of the
-filter's group. It is a cross-correlation: the kernel is not flipped (I. Goodfellow, Y. Bengio, A. Courville,
-"Deep Learning", 2016, equation 9.6).
+where x is zero outside the picture: chapter 3, (3.7). The sum runs over the C/g channels of the filter's
+group. It is a cross-correlation: the kernel is not flipped (I. Goodfellow, Y. Bengio, A. Courville, "Deep
+Learning", 2016, equation 9.6).
 
 | form              | what it does                                  | in numbers                             |
 |-------------------|-----------------------------------------------|----------------------------------------|
@@ -50,7 +50,7 @@ def conv2d(
     dilation: int | Pair = 1,
     groups: int = 1,
 ) -> np.ndarray:
-    """The convolution layer, in its fast form.
+    """The convolution layer, chapter 3, (3.7), in its fast form.
 
     x           (N, C, H, W)
     weight      (K, C/groups, kh, kw)
@@ -100,7 +100,7 @@ def conv2d_naive(
     dilation: int | Pair = 1,
     groups: int = 1,
 ) -> np.ndarray:
-    """`conv2d` as the formula says it: seven loops. To read and to compare with, not to wait for.
+    """`conv2d` as chapter 3, (3.7), says it: seven loops. To read and to compare with, not to wait for.
 
     Arguments, result and errors as for `conv2d`.
     """
@@ -137,6 +137,7 @@ def conv2d_im2col(
     """`conv2d` as a matrix product: every filter is a row, every window a column (see `im2col`).
 
     Arguments, result and errors as for `conv2d`. The columns take kh kw times the memory of the input.
+    Chapter 3, (3.10).
     """
     x, weight, bias = conv_arrays(x, weight, bias, groups)
     geometry = conv_geometry(x.shape[2:], weight.shape[2:], stride, padding, dilation)
@@ -159,9 +160,9 @@ def conv2d_shifted(
     """`conv2d` as a sum of shifted pictures: one matrix product for each tap, that is, pixel of the kernel.
 
     Arguments, result and errors as for `conv2d`. Tap (u, v) sees the whole picture, shifted by (u, v); it
-    mixes the channels like a 1×1 convolution. A relative, kn2row, multiplies first and shifts the results:
-    A. Vasudevan, A. Anderson, D. Gregg, "Parallel multi channel convolution using general matrix
-    multiplication", 2017, arXiv:1704.04428.
+    mixes the channels like a 1×1 convolution: chapter 3, (3.11). A relative, kn2row, multiplies first and
+    shifts the results: A. Vasudevan, A. Anderson, D. Gregg, "Parallel multi channel convolution using general
+    matrix multiplication", 2017, arXiv:1704.04428.
     """
     x, weight, bias = conv_arrays(x, weight, bias, groups)
     geometry = conv_geometry(x.shape[2:], weight.shape[2:], stride, padding, dilation)
@@ -213,7 +214,8 @@ def conv_matrix(
     input_size  H = W, or (H, W)
     returns     (OH OW, H W); one row per output, holding the kernel's numbers where that output looks and
                 zeros elsewhere. With stride 1 each block of rows is constant along its diagonals: a
-                (doubly blocked) Toeplitz matrix. Its transpose runs the convolution backward.
+                (doubly blocked) Toeplitz matrix. Its transpose runs the convolution backward: chapter 4,
+                (4.20).
 
     Integers give int64. Raises ValueError as `conv2d` does.
     """

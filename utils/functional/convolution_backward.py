@@ -1,16 +1,18 @@
 """The convolution layer, backward: from the gradient of the loss at its outputs to those at its inputs.
 
-The layer is y[n, k, r, q] = b[k] + sum over c, i, j of w[k, c, i, j] x[n, c, r s + i d - p, q s + j d - p].
+The layer is y[n, m, i, j] = b[m] + sum over c, u, v of w[m, c, u, v] x[n, c, i s + u d - p, j s + v d - p].
 With delta = dL/dy, the chain rule says for each input of the layer: go through all outputs that it touches,
 and add up delta times the number it was multiplied by there.
 
-    dL/db[k]          = sum over n, r, q of delta[n, k, r, q]
-    dL/dw[k, c, i, j] = sum over n, r, q of delta[n, k, r, q] x[n, c, r s + i d - p, q s + j d - p]
-    dL/dx[n, c, a, e] = sum over k and all i, r with r s + i d - p = a, and all j, q with q s + j d - p = e,
-                        of delta[n, k, r, q] w[k, c, i, j]
+    dL/dw[m, c, u, v] = sum over n, i, j of delta[n, m, i, j] x[n, c, i s + u d - p, j s + v d - p]
+    dL/db[m]          = sum over n, i, j of delta[n, m, i, j]
+    dL/dx[n, c, a, e] = sum over m and all u, i with i s + u d - p = a, and all v, j with j s + v d - p = e,
+                        of delta[n, m, i, j] w[m, c, u, v]
+
+With s = d = 1 and p = 0 these are chapter 4, (4.16), (4.17) and (4.18); section 4.10 has the other settings.
 
 For stride 1 the last one is a convolution of delta, with d (k - 1) - p zeros around it, and the kernel
-rotated by 180 degrees: i = (a + p - r) / d runs backwards when r runs forwards. For stride s the same holds
+rotated by 180 degrees: u = (a + p - i) / d runs backwards when i runs forwards. For stride s the same holds
 with s - 1 zeros between the entries of delta; the code below leaves out the products with those zeros.
 
 Sources: Y. LeCun et al., "Gradient-based learning applied to document recognition", 1998; I. Goodfellow,
@@ -43,7 +45,7 @@ def conv2d_backward(
     bias: bool = True,
     need: tuple[bool, bool, bool] = (True, True, True),
 ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
-    """The gradients of `conv2d(x, weight, bias, stride, padding, dilation, groups)`.
+    """The gradients of `conv2d(x, weight, bias, stride, padding, dilation, groups)`: (4.16) to (4.18).
 
     grad_output    (N, K, OH, OW), the gradient of the loss at the output
     x, weight, stride, padding, dilation, groups    as they were given to `conv2d`
@@ -73,7 +75,8 @@ def conv2d_backward_naive(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """`conv2d_backward` in loops: those of `conv2d_naive`, where each product now sends its delta both ways.
 
-    Arguments, results and errors as for `conv2d_backward`. To read and to compare with, not to wait for.
+    Arguments, results and errors as for `conv2d_backward`. To read and to compare with, not to wait for. All
+    three sums, chapter 4, (4.16) to (4.18), grow term by term.
     """
     grad_output, x, weight, geometry = _read(grad_output, x, weight, stride, padding, dilation, groups)
     (sh, sw), (dh, dw) = geometry.stride, geometry.dilation
@@ -81,14 +84,14 @@ def conv2d_backward_naive(
     x = np.pad(x, [(0, 0), (0, 0), (top, bottom), (left, right)])
     grad_x, grad_weight, grad_bias = np.zeros_like(x), np.zeros_like(weight), np.zeros(len(weight), x.dtype)
     K, C, kh, kw = weight.shape  # C is the number of channels in one group
-    for n, k, r, q in np.ndindex(grad_output.shape):
-        delta = grad_output[n, k, r, q]
-        grad_bias[k] += delta  # y = b + ...
-        first = k // (K // groups) * C  # where the channels of filter k's group begin
-        for c, i, j in np.ndindex(C, kh, kw):  # ... + w x + w x + ...
-            pixel = n, first + c, r * sh + i * dh, q * sw + j * dw
-            grad_weight[k, c, i, j] += delta * x[pixel]
-            grad_x[pixel] += delta * weight[k, c, i, j]
+    for n, m, i, j in np.ndindex(grad_output.shape):
+        delta = grad_output[n, m, i, j]
+        grad_bias[m] += delta  # y = b + ...
+        first = m // (K // groups) * C  # where the channels of filter m's group begin
+        for c, u, v in np.ndindex(C, kh, kw):  # ... + w x + w x + ...
+            pixel = n, first + c, i * sh + u * dh, j * sw + v * dw
+            grad_weight[m, c, u, v] += delta * x[pixel]
+            grad_x[pixel] += delta * weight[m, c, u, v]
     H, W = grad_x.shape[2:]
     return grad_x[:, :, top : H - bottom, left : W - right], grad_weight, grad_bias
 
@@ -96,10 +99,10 @@ def conv2d_backward_naive(
 def grad_weight(delta: np.ndarray, x: np.ndarray, geometry: Geometry, groups: int = 1) -> np.ndarray:
     """The gradient at the weight: delta times the pixel that each weight was multiplied by.
 
-    delta (N, K, OH, OW), x (N, C, H, W); returns (K, C/groups, kh, kw).
+    delta (N, K, OH, OW), x (N, C, H, W); returns (K, C/groups, kh, kw). Chapter 4, (4.16).
 
-    How: kernel column j looks at the strip of an output row (see `row_strips`) as a matrix with a row for
-    each (i, c) and a column for each (q, n). Times the row of delta, transposed, this sums over q and n.
+    How: kernel column v looks at the strip of an output row (see `row_strips`) as a matrix with a row for
+    each (u, c) and a column for each (j, n). Times the row of delta, transposed, this sums over j and n.
     """
     N, K, OH, OW = delta.shape
     (kh, kw), C, sw, dw = geometry.kernel_size, x.shape[1] // groups, geometry.stride[1], geometry.dilation[1]
@@ -107,12 +110,12 @@ def grad_weight(delta: np.ndarray, x: np.ndarray, geometry: Geometry, groups: in
     delta = delta.reshape(N, groups, K // groups, OH, OW).transpose(3, 1, 4, 0, 2)  # (OH, g, OW, N, K/g)
     grad = np.zeros((kw, groups, kh * C, K // groups), x.dtype)
     block = max(1, BLOCK_BYTES // max(1, delta[0].nbytes))  # rows of outputs at a time
-    for r in range(0, OH, block):
-        rows = strips[r : r + block]
-        deltas = delta[r : r + block].reshape(len(rows), groups, OW * N, K // groups)
-        for j in range(kw):
-            seen = rows[..., j * dw : j * dw + (OW - 1) * sw + 1 : sw, :]  # by kernel column j
-            grad[j] += (seen.reshape(len(rows), groups, kh * C, OW * N) @ deltas).sum(0)
+    for i in range(0, OH, block):
+        rows = strips[i : i + block]
+        deltas = delta[i : i + block].reshape(len(rows), groups, OW * N, K // groups)
+        for v in range(kw):
+            seen = rows[..., v * dw : v * dw + (OW - 1) * sw + 1 : sw, :]  # by kernel column v
+            grad[v] += (seen.reshape(len(rows), groups, kh * C, OW * N) @ deltas).sum(0)
     grad = grad.reshape(kw, groups, kh, C, K // groups).transpose(1, 4, 3, 2, 0)
     return grad.reshape(K, C, kh, kw)
 
@@ -123,10 +126,11 @@ def grad_input(
     """The gradient at the input: delta goes back to all pixels of its window, times the weight in between.
 
     delta (N, K, OH, OW), weight (K, C/groups, kh, kw), input_size (H, W); returns (N, C, H, W).
+    Chapter 4, (4.18).
 
-    How: row by row of the input. The output rows r that saw input row a lie below each other in memory, and
-    so do, in the kernel turned upside down, the kernel rows i = (a + p - r s) / d through which they saw it.
-    One matrix product sums over i and k. What it gives for kernel column j is added j d pixels to the right.
+    How: row by row of the input. The output rows i that saw input row a lie below each other in memory, and
+    so do, in the kernel turned upside down, the kernel rows u = (a + p - i s) / d through which they saw it.
+    One matrix product sums over u and m. What it gives for kernel column v is added v d pixels to the right.
     """
     (N, _, OH, OW), (K, C, kh, kw), (H, W) = delta.shape, weight.shape, input_size
     (top, _), (left, right), sw, dw = *geometry.padding, geometry.stride[1], geometry.dilation[1]
@@ -138,23 +142,23 @@ def grad_input(
     for a in range(H):
         outputs, rows = meetings(a + top, geometry)
         seen, through = delta[:, outputs], taps[..., rows, :]
-        depth = seen.shape[1] * seen.shape[2]  # how many (r, k) touch this row
+        depth = seen.shape[1] * seen.shape[2]  # how many (i, m) touch this row
         spread = through.reshape(groups, kw * C, depth) @ seen.reshape(groups, depth, OW * N)
         spread = spread.reshape(groups, kw, C, OW, N)
-        for j in range(kw):
-            grad[a, :, :, j * dw : j * dw + (OW - 1) * sw + 1 : sw] += spread[:, j]
+        for v in range(kw):
+            grad[a, :, :, v * dw : v * dw + (OW - 1) * sw + 1 : sw] += spread[:, v]
     return grad[..., left : left + W, :].transpose(4, 1, 2, 0, 3).reshape(N, groups * C, H, W)
 
 
 def meetings(a: int, geometry: Geometry) -> tuple[slice, slice]:
-    """The output rows r and kernel rows i that meet in row a of the padded picture: r s + i d = a.
+    """The output rows i and kernel rows u that meet in row a of the padded picture: i s + u d = a.
 
-    Two slices that run side by side: r forwards, and i backwards, which is forwards in the kernel turned
+    Two slices that run side by side: i forwards, and u backwards, which is forwards in the kernel turned
     upside down.
     """
     k, s, d = geometry.kernel_size[0], geometry.stride[0], geometry.dilation[0]
     OH = geometry.output_size[0]
-    rows = [i for i in range(k) if (a - i * d) % s == 0 and 0 <= (a - i * d) // s < OH]
+    rows = [u for u in range(k) if (a - u * d) % s == 0 and 0 <= (a - u * d) // s < OH]
     if not rows:  # no window looked at this row
         return slice(0), slice(0)
     first, last = (a - rows[-1] * d) // s, (a - rows[0] * d) // s
@@ -174,6 +178,7 @@ def conv2d_grad_weight(
     """Only the gradient at the weight, without needing the weight; as `torch.nn.grad.conv2d_weight`.
 
     grad_output (N, K, OH, OW), x (N, C, H, W); returns (K, C/groups, kh, kw). Errors as `conv2d_backward`.
+    Chapter 4, (4.16).
     """
     delta, x = as_array(grad_output, "grad_output", "(N, K, OH, OW)"), as_array(x, "x", "(N, C, H, W)")
     shape = delta.shape[1], x.shape[1] // as_integer(groups, "groups"), *as_pair(kernel_size, "kernel_size")
@@ -194,7 +199,8 @@ def conv2d_grad_input(
     """Only the gradient at the input, without needing the input; as `torch.nn.grad.conv2d_input`.
 
     grad_output (N, K, OH, OW), weight (K, C/groups, kh, kw), input_size (H, W); returns (N, C, H, W).
-    Errors as `conv2d_backward`. It is the transpose of `conv2d`, see `conv_transpose2d`.
+    Errors as `conv2d_backward`. Chapter 4, (4.18); it is the transpose of `conv2d`, (4.20), see
+    `conv_transpose2d`.
     """
     delta = as_array(grad_output, "grad_output", "(N, K, OH, OW)")
     weight = as_array(weight, "weight", "(K, C/groups, kh, kw)")

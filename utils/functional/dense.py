@@ -1,12 +1,15 @@
 """The dense layer, also called fully connected: every output looks at every input.
 
-    y[n, o] = b[o] + sum over i of x[n, i] w[o, i]          y = x w^T + b
+    y[n, m] = b[m] + sum over d of x[n, d] w[m, d]          y = x w^T + b
 
 With delta = dL/dy, each input reaches all outputs, each weight all pictures of the batch:
 
-    dL/dx[n, i] = sum over o of delta[n, o] w[o, i]          delta w
-    dL/dw[o, i] = sum over n of delta[n, o] x[n, i]          delta^T x
-    dL/db[o]    = sum over n of delta[n, o]
+    dL/dw[m, d] = sum over n of delta[n, m] x[n, d]          delta^T x
+    dL/db[m]    = sum over n of delta[n, m]
+    dL/dx[n, d] = sum over m of delta[n, m] w[m, d]          delta w
+
+These are chapter 4, (4.4), and (4.5), (4.6), (4.7). The sizes of the code: d runs over I inputs, m over O
+outputs.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ __all__ = ["linear", "linear_backward"]
 
 
 def linear(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -> np.ndarray:
-    """The dense layer y = x w^T + b.
+    """The dense layer y = x w^T + b, chapter 4, (4.4).
 
     x (..., I), weight (O, I), bias (O,) or None; returns (..., O). The dtype is NumPy's promotion. Raises
     ValueError when the sizes do not fit.
@@ -40,7 +43,7 @@ def linear_backward(
     bias: bool = True,
     need: tuple[bool, bool, bool] = (True, True, True),
 ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
-    """The gradients of `linear(x, weight, bias)`.
+    """The gradients of `linear(x, weight, bias)`: chapter 4, (4.5) to (4.7).
 
     grad_output (..., O), x (..., I), weight (O, I); `bias` says whether the layer has one, `need` which of
     the three to compute. Returns (grad_x, grad_weight, grad_bias), shaped like x, weight and (O,); None for

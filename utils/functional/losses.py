@@ -15,7 +15,7 @@ __all__ = ["cross_entropy", "cross_entropy_backward", "squared_error", "squared_
 
 
 def cross_entropy(logits: ArrayLike, labels: ArrayLike, label_smoothing: float = 0.0) -> float:
-    """The mean of -log p(right class) over the batch, with p = softmax(logits).
+    """The mean of -log p(right class) over the batch, with p = softmax(logits): chapter 6, (6.5).
 
     logits      (N, classes) scores, any real numbers
     labels      (N,) integers, the right classes
@@ -34,8 +34,9 @@ def cross_entropy_backward(
 ) -> np.ndarray:
     """The gradient of `cross_entropy` at the logits: grad_output (p - target) / N. (N, classes).
 
-    Softmax and logarithm together leave what the network says minus what it should say. The gradient is never
-    flat where the network is wrong. grad_output is the gradient at the loss, 1 where the loss is the end.
+    Chapter 6, (6.6). Softmax and logarithm together leave what the network says minus what it should say. The
+    gradient is never flat where the network is wrong. grad_output is the gradient at the loss, 1 where the
+    loss is the end.
     """
     logits, target = _read_classes(logits, labels, label_smoothing)
     return (softmax(logits) - target) * logits.dtype.type(grad_output / len(logits))
@@ -44,15 +45,19 @@ def cross_entropy_backward(
 def squared_error(prediction: ArrayLike, target: ArrayLike) -> float:
     """Half the squared distance, 1/2 |prediction - target|^2, meaned over the batch.
 
-    prediction and target have the same shape (N, ...). PyTorch's `mse_loss` has no 1/2 and divides by the
-    number of all entries. Raises ValueError for different shapes and an empty batch.
+    prediction and target have the same shape (N, ...). With one number a sample it is the loss of
+    chapter 4, (4.24). PyTorch's `mse_loss` has no 1/2 and divides by the number of all entries. Raises
+    ValueError for different shapes and an empty batch.
     """
     prediction, target = _read_targets(prediction, target)
     return float(((prediction - target) ** 2).sum() / (2 * len(prediction)))
 
 
 def squared_error_backward(grad_output: float, prediction: ArrayLike, target: ArrayLike) -> np.ndarray:
-    """The gradient of `squared_error` at the prediction: grad_output (prediction - target) / N. Its shape."""
+    """The gradient of `squared_error` at the prediction: grad_output (prediction - target) / N. Its shape.
+
+    The delta of chapter 4, (4.24).
+    """
     prediction, target = _read_targets(prediction, target)
     return (prediction - target) * prediction.dtype.type(grad_output / len(prediction))
 

@@ -1,7 +1,7 @@
 """Pooling: every window of a channel becomes one number. Forward and backward, channel by channel.
 
-A window of kh kw pixels is seen as kh kw taps: tap t = i kw + j is the picture shifted so that entry
-(r, q) is the pixel in row i, column j of window (r, q). Taps are views. Pooling is then a running maximum or
+A window of kh kw pixels is seen as kh kw taps: tap t = u kw + v is the picture shifted so that entry
+(i, j) is the pixel in row u, column v of window (i, j). Taps are views. Pooling is then a running maximum or
 sum over whole taps, and its backward adds to the taps of the gradient:
 
     maximum   y = x[winner]                       all of delta goes to the winner, the others get nothing
@@ -9,8 +9,9 @@ sum over whole taps, and its backward adds to the taps of the gradient:
     average   y = (sum over t of x[t]) / count    delta / count goes to every pixel of the window
     L_p       y = (sum over t of |x[t]|^p)^(1/p)  pixel t gets delta sign(x[t]) (|x[t]| / y)^(p - 1)
 
-A pixel that several windows see collects from all of them. Among equal pixels the first wins, row by row, as
-PyTorch has it. Integers are pooled exactly, in int64.
+A pixel that several windows see collects from all of them: chapter 5, (5.8) for maximum and average, (5.9)
+for L_p. Among equal pixels the first wins, row by row, as PyTorch has it. Integers are pooled exactly, in
+int64.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def pool_geometry(
     dilation: int | Pair = 1,
     ceil_mode: bool = False,
 ) -> Geometry:
-    """The arguments of a pooling layer, read and checked, with the output size that they give.
+    """The arguments of a pooling layer, read and checked, with the output size that they give, (5.5).
 
     stride      None for the kernel size, so that the windows tile the picture
     padding     integers; at most half of what a window spans, so that none lies wholly outside
@@ -100,9 +101,9 @@ def _taps(x: np.ndarray, geometry: Geometry) -> Iterator[np.ndarray]:
     """For each pixel of a window, first to last, the view (N, C, OH, OW) of what all windows see there."""
     (kh, kw), (sh, sw), (dh, dw) = geometry.kernel_size, geometry.stride, geometry.dilation
     OH, OW = geometry.output_size
-    for i in range(kh):
-        for j in range(kw):
-            yield x[:, :, i * dh : i * dh + (OH - 1) * sh + 1 : sh, j * dw : j * dw + (OW - 1) * sw + 1 : sw]
+    for u in range(kh):
+        for v in range(kw):
+            yield x[:, :, u * dh : u * dh + (OH - 1) * sh + 1 : sh, v * dw : v * dw + (OW - 1) * sw + 1 : sw]
 
 
 def _padded(x: np.ndarray, geometry: Geometry, value: float) -> np.ndarray:
@@ -144,7 +145,7 @@ def max_pool2d(
     x           (N, C, H, W)
     kernel_size, stride, padding, dilation, ceil_mode    see `pool_geometry`; the padding never wins
     returns     (y, winner), both (N, C, OH, OW); y has the dtype of x (integers: int64), winner is the number
-                i kw + j of the largest pixel in its window, in the smallest unsigned integer that holds it
+                u kw + v of the largest pixel in its window, in the smallest unsigned integer that holds it
 
     A NaN in a window makes y NaN. Raises ValueError that names the argument. An empty batch is welcome.
     `max_pool2d_backward` needs winner.
@@ -176,6 +177,7 @@ def max_pool2d_backward(
     """The gradient of `max_pool2d` at its input: each delta goes to the winner of its window.
 
     grad_output (N, C, OH, OW), winner as `max_pool2d` returned it, input_size (H, W); returns (N, C, H, W).
+    Chapter 5, (5.8), on the left.
     """
     geometry = pool_geometry(input_size, kernel_size, stride, padding, dilation, ceil_mode)
     grad_output = deltas(grad_output, geometry)
@@ -210,9 +212,9 @@ def max_pool2d_indices(
     geometry = pool_geometry(input_size, kernel_size, stride, padding, dilation, ceil_mode)
     (_, kw), (sh, sw), (dh, dw) = geometry.kernel_size, geometry.stride, geometry.dilation
     (top, _), (left, _) = geometry.padding
-    i, j = np.divmod(winner.astype(np.int64), kw)
-    row = np.arange(geometry.output_size[0])[:, None] * sh + i * dh - top
-    column = np.arange(geometry.output_size[1]) * sw + j * dw - left
+    u, v = np.divmod(winner.astype(np.int64), kw)
+    row = np.arange(geometry.output_size[0])[:, None] * sh + u * dh - top
+    column = np.arange(geometry.output_size[1]) * sw + v * dw - left
     return row * as_pair(input_size, "input_size")[1] + column
 
 
@@ -298,7 +300,10 @@ def avg_pool2d_backward(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> np.ndarray:
-    """The gradient of `avg_pool2d` at its input: every pixel of a window gets delta / count. (N, C, H, W)."""
+    """The gradient of `avg_pool2d` at its input: every pixel of a window gets delta / count. (N, C, H, W).
+
+    Chapter 5, (5.8), on the right.
+    """
     grad_output = as_array(grad_output, "grad_output", "(N, C, OH, OW)")
     deltas(grad_output, pool_geometry(input_size, kernel_size, stride, padding, 1, ceil_mode))
     counts = _counts(input_size, kernel_size, stride, padding, ceil_mode, count_include_pad)
@@ -332,7 +337,7 @@ def lp_pool2d(
     stride: int | Pair | None = None,
     ceil_mode: bool = False,
 ) -> np.ndarray:
-    """The L_p norm of every window, (sum of |x|^p)^(1/p).
+    """The L_p norm of every window, (sum of |x|^p)^(1/p): chapter 5, (5.4).
 
     The sum of |x| for p = 1, the Euclidean length for p = 2, nearly the largest |x| for large p.
 
@@ -356,7 +361,10 @@ def lp_pool2d_backward(
     stride: int | Pair | None = None,
     ceil_mode: bool = False,
 ) -> np.ndarray:
-    """The gradient of `lp_pool2d` at x: delta sign(x) (|x| / y)^(p - 1), and 0 where x is 0."""
+    """The gradient of `lp_pool2d` at x: delta sign(x) (|x| / y)^(p - 1), and 0 where x is 0.
+
+    Chapter 5, (5.9).
+    """
     x, y = float_pictures(x), lp_pool2d(x, norm_type, kernel_size, stride, ceil_mode)
     grad_output = as_array(grad_output, "grad_output", "(N, C, OH, OW)")
     geometry = pool_geometry(x.shape[2:], kernel_size, stride, 0, 1, ceil_mode)

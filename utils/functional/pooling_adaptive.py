@@ -40,7 +40,10 @@ def global_avg_pool2d(x: ArrayLike) -> np.ndarray:
 
 
 def global_avg_pool2d_backward(grad_output: ArrayLike, input_size: Pair) -> np.ndarray:
-    """The gradient of `global_avg_pool2d`: delta / (H W) at every pixel, (N, C, H, W)."""
+    """The gradient of `global_avg_pool2d`: delta / (H W) at every pixel, (N, C, H, W).
+
+    Chapter 5, (5.8), on the right, with the whole picture as the one window.
+    """
     grad_output = as_array(grad_output, "grad_output", "(N, C, 1, 1)")
     H, W = as_pair(input_size, "input_size")
     return np.broadcast_to(grad_output / (H * W), (*grad_output.shape[:2], H, W)).copy()
@@ -61,16 +64,20 @@ def global_max_pool2d_backward(grad_output: ArrayLike, winner: np.ndarray, input
 
 
 def _cells(input_size: int, output_size: int) -> list[tuple[int, int]]:
-    """The windows of adaptive pooling along one axis: r goes from floor(r n / m) to ceil((r + 1) n / m)."""
-    n, m = input_size, as_integer(output_size, "output_size")
-    return [(r * n // m, -(-(r + 1) * n // m)) for r in range(m)]
+    """The windows of adaptive pooling along one axis: i goes from floor(i a / n) to ceil((i + 1) a / n).
+
+    Chapter 5, (5.7): n windows over a pixels.
+    """
+    a, n = input_size, as_integer(output_size, "output_size")
+    return [(i * a // n, -(-(i + 1) * a // n)) for i in range(n)]
 
 
 def adaptive_avg_pool2d(x: ArrayLike, output_size: int | Pair) -> np.ndarray:
     """Averages over windows that adapt to the picture so that the output has a given size.
 
-    x (N, C, H, W), output_size (OH, OW); returns (N, C, OH, OW), float. Window r covers the rows from
-    floor(r H / OH) to ceil((r + 1) H / OH), so that windows may differ in size and overlap; as PyTorch.
+    x (N, C, H, W), output_size (OH, OW); returns (N, C, OH, OW), float. Window i covers the rows from floor(i
+    H / OH) to ceil((i + 1) H / OH), so that windows may differ in size and overlap; as PyTorch.
+    Chapter 5, (5.7).
 
     Averages along an axis are a matrix product: y = A x B^T with the rows of A and B adding up to 1.
     """
@@ -89,10 +96,10 @@ def adaptive_avg_pool2d_backward(grad_output: ArrayLike, input_size: Pair) -> np
 def _averaging(input_size, output_size, dtype):
     """The matrices (OH, H) and (OW, W) that average along the height and along the width."""
     matrices = []
-    for n, m in zip(input_size, as_pair(output_size, "output_size"), strict=True):
-        matrix = np.zeros((m, n), dtype)
-        for r, (start, end) in enumerate(_cells(n, m)):
-            matrix[r, start:end] = 1 / (end - start)
+    for a, n in zip(input_size, as_pair(output_size, "output_size"), strict=True):
+        matrix = np.zeros((n, a), dtype)
+        for i, (start, end) in enumerate(_cells(a, n)):
+            matrix[i, start:end] = 1 / (end - start)
         matrices.append(matrix)
     return matrices
 
@@ -101,15 +108,16 @@ def adaptive_max_pool2d(x: ArrayLike, output_size: int | Pair) -> tuple[np.ndarr
     """The largest pixel of each window of `adaptive_avg_pool2d`, and its place row W + column in the picture.
 
     x (N, C, H, W), output_size (OH, OW); returns (y, place), both (N, C, OH, OW), place int64 as in PyTorch.
+    The windows are those of chapter 5, (5.7).
     """
     x = pictures(x)
     (N, C, H, W), (OH, OW) = x.shape, as_pair(output_size, "output_size")
     y, place = np.empty((N, C, OH, OW), x.dtype), np.empty((N, C, OH, OW), np.int64)
-    for r, (top, bottom) in enumerate(_cells(H, OH)):
-        for q, (left, right) in enumerate(_cells(W, OW)):
+    for i, (top, bottom) in enumerate(_cells(H, OH)):
+        for j, (left, right) in enumerate(_cells(W, OW)):
             window = x[:, :, top:bottom, left:right].reshape(N, C, (bottom - top) * (right - left))
-            i, j = np.divmod(window.argmax(2), right - left)  # argmax returns the first of equals
-            y[:, :, r, q], place[:, :, r, q] = window.max(2), (top + i) * W + left + j
+            u, v = np.divmod(window.argmax(2), right - left)  # argmax returns the first of equals
+            y[:, :, i, j], place[:, :, i, j] = window.max(2), (top + u) * W + left + v
     return y, place
 
 
@@ -119,8 +127,8 @@ def adaptive_max_pool2d_backward(grad_output: ArrayLike, place: np.ndarray, inpu
     (N, C, OH, OW), (H, W) = grad_output.shape, as_pair(input_size, "input_size")
     grad = np.zeros((N, C, H * W), grad_output.dtype)
     n, c = np.ogrid[:N, :C]
-    for r, q in np.ndindex(OH, OW):
-        grad[n, c, place[:, :, r, q]] += grad_output[:, :, r, q]
+    for i, j in np.ndindex(OH, OW):
+        grad[n, c, place[:, :, i, j]] += grad_output[:, :, i, j]
     return grad.reshape(N, C, H, W)
 
 
@@ -134,7 +142,8 @@ def spatial_pyramid_pool(
 
     x           (N, C, H, W)
     levels      the numbers n; 21 = 16 + 4 + 1 windows by default
-    windows     "paper": ceil(H / n) rows high, a step of floor(H / n); "adaptive": as `adaptive_max_pool2d`
+    windows     "paper": ceil(H / n) rows high, a step of floor(H / n), chapter 5, (5.6); "adaptive": as
+                `adaptive_max_pool2d`, (5.7)
     returns     (y, winners): y is (N, C times the sum of n^2), level after level, in each channel after
                 channel, window after window; winners, one array a level, is for the backward
 
@@ -175,7 +184,7 @@ def spatial_pyramid_pool_backward(
 
 
 def _pyramid(input_size, n, windows):
-    """(kernel_size, stride) of a level: ceil(H / n) and floor(H / n), for both axes."""
+    """(kernel_size, stride) of a level: ceil(H / n) and floor(H / n), for both axes: chapter 5, (5.6)."""
     if windows != "paper":
         raise ValueError(f'windows must be "paper" or "adaptive", got {windows!r}')
     n = as_integer(n, "levels")

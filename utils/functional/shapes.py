@@ -75,6 +75,7 @@ def axis_padding(padding: AxisPadding, kernel_size: int, stride: int = 1, dilati
     * "same": d (k - 1) in all, so that there are as many outputs as inputs; an odd one stands after;
     * "full": d (k - 1) at each end, so that every window that touches the picture counts.
 
+    Their output sizes are chapter 2, (2.8); the zeros of "same" for odd k are chapter 3, (3.5).
     Raises ValueError for anything else, and for "same" with a stride above 1. PyTorch refuses that too:
     an output of the input's size cannot come out, and the word would hide it.
     """
@@ -100,9 +101,9 @@ def conv_output_size(
 ) -> int:
     """The number of windows along one axis: floor((n + before + after - e) / s) + 1.
 
-    Here e = d (k - 1) + 1 is the extent of the window. Pixels left over at the end of the axis, too few
-    for one more step, are not seen: the floor convention of PyTorch. `padding` is an integer, a pair
-    (before, after), or one of the words of `axis_padding`.
+    Chapter 3, (3.6). Here e = d (k - 1) + 1 is the extent of the window. Pixels left over at the end of the
+    axis, too few for one more step, are not seen: the floor convention of PyTorch. `padding` is an integer, a
+    pair (before, after), or one of the words of `axis_padding`.
 
     Raises ValueError when no window fits: the output would be empty.
     """
@@ -121,7 +122,7 @@ def conv_output_size(
 def conv_output_size_ceil(
     input_size: int, kernel_size: int, stride: int = 1, padding: str = "valid", dilation: int = 1
 ) -> int:
-    """The output size along one axis in the ceil convention, that of TensorFlow.
+    """The output size along one axis in the ceil convention, that of TensorFlow: chapter 3, (3.8).
 
     * "valid": ceil((n - e + 1) / s) with e = d (k - 1) + 1, the same number as the floor convention gives;
     * "same": ceil(n / s), whatever the kernel. `same_padding` returns the zeros that make it so.
@@ -147,7 +148,8 @@ def same_padding(input_size: int, kernel_size: int, stride: int = 1, dilation: i
     """The zeros (before, after) with which one axis has ceil(n / s) outputs: "SAME" of TensorFlow.
 
     The last of the ceil(n / s) windows begins at (ceil(n / s) - 1) s and must end inside, which takes
-    max((ceil(n / s) - 1) s + e - n, 0) zeros. When their number is odd, the extra one stands after.
+    max((ceil(n / s) - 1) s + e - n, 0) zeros: chapter 3, (3.9). When their number is odd, the extra one
+    stands after.
     """
     outputs = conv_output_size_ceil(input_size, kernel_size, stride, "same", dilation)
     extent = window_extent(kernel_size, as_integer(dilation, "dilation"))

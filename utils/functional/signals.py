@@ -1,14 +1,14 @@
 """Convolution and cross-correlation of one signal, or one picture, with one kernel.
 
-    convolution        y[t] = sum over j of  kernel[j] x[t - j]     the kernel is flipped
-    cross-correlation  y[t] = sum over j of  kernel[j] x[t + j]     the kernel is used as it is
+    convolution        y[n] = sum over m of  kernel[m] x[n - m]     the kernel is flipped
+    cross-correlation  y[n] = sum over m of  kernel[m] x[n + m]     the kernel is used as it is
 
-with x zero outside its ends, and the same along both axes of a picture. The outputs that are kept have the
-names of `numpy.convolve`:
+with x zero outside its ends, and the same along both axes of a picture: chapter 2, (2.1) and (2.4), (2.6) and
+(2.7). The outputs that are kept have the names of `numpy.convolve` and the sizes of (2.8):
 
-* "full": wherever kernel and x overlap at all, n + k - 1 outputs;
-* "same": n outputs, the middle of "full";
-* "valid": only where the kernel lies inside x, n - k + 1 outputs.
+* "full": wherever kernel and x overlap at all, L + k - 1 outputs;
+* "same": L outputs, the middle of "full";
+* "valid": only where the kernel lies inside x, L - k + 1 outputs.
 
 Source: I. Goodfellow, Y. Bengio, A. Courville, "Deep Learning", 2016, equations 9.3 to 9.6.
 """
@@ -27,6 +27,8 @@ __all__ = ["convolve", "correlate", "fft_convolve"]
 def correlate(x: ArrayLike, kernel: ArrayLike, mode: str = "valid") -> np.ndarray:
     """Cross-correlation: slide the kernel over `x`, multiply, sum. What deep learning calls convolution.
 
+    Chapter 2, (2.4); of pictures (2.7).
+
     x           (L,) or (H, W)
     kernel      (k,) or (kh, kw), as many axes as x
     mode        "full", "same" or "valid"; "same" keeps the size of x, and an even kernel needs one zero
@@ -40,7 +42,7 @@ def correlate(x: ArrayLike, kernel: ArrayLike, mode: str = "valid") -> np.ndarra
     padded = np.pad(x, [_zeros(k, mode) for k in kernel.shape])
     size = [n - k + 1 for n, k in zip(padded.shape, kernel.shape, strict=True)]
     y = np.zeros(size, x.dtype)
-    for tap in np.ndindex(*kernel.shape):  # (j,) or (i, j)
+    for tap in np.ndindex(*kernel.shape):  # (m,) or (u, v)
         seen = tuple(slice(start, start + n) for start, n in zip(tap, size, strict=True))
         y += kernel[tap] * padded[seen]
     return y
@@ -49,19 +51,19 @@ def correlate(x: ArrayLike, kernel: ArrayLike, mode: str = "valid") -> np.ndarra
 def convolve(x: ArrayLike, kernel: ArrayLike, mode: str = "full") -> np.ndarray:
     """Convolution: cross-correlation with the kernel flipped along every axis.
 
-    Arguments, result and errors as for `correlate`. The flip makes the operation commutative:
-    `convolve(x, kernel)` equals `convolve(kernel, x)`.
+    Arguments, result and errors as for `correlate`. Chapter 2, (2.1); of pictures (2.6). The flip makes the
+    operation commutative, (2.2): `convolve(x, kernel)` equals `convolve(kernel, x)`.
     """
     return correlate(x, np.flip(np.asarray(kernel)), mode)
 
 
 def fft_convolve(x: ArrayLike, kernel: ArrayLike, mode: str = "full") -> np.ndarray:
-    """`convolve` through the Fourier transform, in which a convolution is a product.
+    """`convolve` through the Fourier transform, in which a convolution is a product: chapter 2, (2.12).
 
-    Arguments and errors as for `convolve`; the result is always floating-point, right up to rounding.
-    A picture of n pixels and a kernel of m take about n log n operations instead of n m, so that large
-    kernels win and small ones do not. Both are padded with zeros to at least n + k - 1 along each axis,
-    because the product of transforms belongs to a convolution that wraps around.
+    Arguments and errors as for `convolve`; the result is always floating-point, right up to rounding. A
+    picture of n pixels and a kernel of m take about n log n operations instead of n m, so that large kernels
+    win and small ones do not. Both are padded with zeros to at least n + k - 1 along each axis, because the
+    product of transforms belongs to a convolution that wraps around, (2.11).
     """
     x, kernel = _signal_and_kernel(x, kernel, mode)
     size = [_fast_length(n + k - 1) for n, k in zip(x.shape, kernel.shape, strict=True)]

@@ -1,9 +1,10 @@
 """The transposed convolution: the gradient of a convolution, used as a layer of its own.
 
-A convolution y = M x is a matrix M, and the gradient at its input is dx = M^T dy. The layer y = M^T x turns a
-small picture into a large one: each pixel of x stamps a copy of the kernel onto y, s pixels from the next,
-and where the stamps overlap they add up. The output has (n - 1) s + d (k - 1) + 1 - 2 p pixels along an axis.
-It undoes the *shape* of a convolution, not its values: it is not a deconvolution.
+A convolution y = M x is a matrix M, and the gradient at its input is dL/dx = M^T dL/dy: chapter 4, (4.20).
+The layer y = M^T x turns a small picture into a large one: each pixel of x stamps a copy of the kernel onto
+y, s pixels from the next, and where the stamps overlap they add up. Along an axis of n pixels the output has
+(n - 1) s + d (k - 1) + 1 - 2 p. It undoes the *shape* of a convolution, not its values: it is not a
+deconvolution.
 
 Sources: M. Zeiler et al., "Deconvolutional networks", 2010; V. Dumoulin, F. Visin, "A guide to convolution
 arithmetic for deep learning", 2016, arXiv:1603.07285, chapter 4.
@@ -65,7 +66,7 @@ def conv_transpose2d(
     output_padding    rows and columns to add at the bottom and right, see `conv_transpose_output_size`
     returns     (N, K, OH, OW)
 
-    Raises ValueError as `conv2d` does.
+    Source: chapter 4, (4.20). Raises ValueError as `conv2d` does.
     """
     x, weight, size, layer = _read(x, weight, stride, padding, output_padding, groups, dilation)
     y = conv2d_grad_input(x, weight, size, *layer)
@@ -91,8 +92,8 @@ def conv_transpose2d_backward(
 ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
     """The gradients of `conv_transpose2d` at x, weight and bias; None for what is not needed.
 
-    With y = M^T x, dL/dx = M dL/dy: a plain convolution. And dL/dM has the same products as that of a
-    convolution, with input and gradient in each other's place.
+    With y = M^T x, dL/dx = M dL/dy: a plain convolution, by chapter 4, (4.20). And dL/dM has the same
+    products as that of a convolution, with input and gradient in each other's place.
     """
     H, W = np.shape(x)[2:]
     x, weight, size, layer = _read(x, weight, stride, padding, output_padding, groups, dilation)

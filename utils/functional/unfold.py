@@ -68,7 +68,7 @@ def im2col(
     returns     (N, C kh kw, OH OW), same dtype; the rows of a column go by channel, window row, window
                 column, the columns by output row, output column
 
-    A pixel is copied once for every window that sees it, up to kh kw times.
+    A pixel is copied once for every window that sees it, up to kh kw times. It is the X of chapter 3, (3.10).
     Source: K. Chellapilla, S. Puri, P. Simard, "High performance convolutional neural networks for
     document processing", 2006.
     """
