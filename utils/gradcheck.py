@@ -105,8 +105,8 @@ def gradcheck(
                 inputs; None, or a tuple that ends early, leaves inputs unchecked
     inputs      arrays; floats are copied to float64, integers (labels, say) are passed on and not checked
     names       of the inputs, for the report; x0, x1, ... by default
-    tolerance   for the relative error |a - n| / max(|a|, |n|, 1e-3 of the largest |n| of that input): chapter
-                4, (4.23)
+    tolerance   for the relative error |a - n| / max(|a|, |n|, 1e-3 of the largest |n| of that input):
+                chapter 4, (4.23)
     step        h = step max(1, |x_i|)
     max_entries    check this many random entries of each input instead of all; every entry costs two calls
     raise_on_error    raise GradientError with the report when the check fails

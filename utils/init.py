@@ -56,8 +56,8 @@ def glorot_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarr
 def he_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Variance 2 / fan_in: for ReLU, which sets half of the signal's mean square to 0.
 
-    Chapter 6, (6.15). Source: K. He et al., "Delving deep into rectifiers", 2015, arXiv:1502.01852, equation
-    10.
+    Chapter 6, (6.15). Source: K. He et al., "Delving deep into rectifiers", 2015, arXiv:1502.01852,
+    equation 10.
     """
     return normal(shape, rng, math.sqrt(2 / fans(shape)[0]))
 

@@ -92,6 +92,10 @@ by_hand = Task(
         "output of the leaky ReLU": Misconception(
             _hand_with(leaky=-0.6), "That is the output of the unit. What it passes back was asked for."
         ),
+        "times the output": Misconception(
+            _hand_with(leaky=-2.4),
+            "You multiplied the gradient by the output of the unit. Multiply it by the slope at the input.",
+        ),
         "ties to the last": Misconception(
             _hand_with(max=3.0),
             "In two windows the 7 below shares the maximum. The first in reading order wins: the upper one.",
@@ -107,6 +111,10 @@ by_hand = Task(
         "lower windows only": Misconception(
             _hand_with(max=9.0, average=2.25),
             "That is what the two lower windows send. The pixel lies in the two upper ones as well.",
+        ),
+        "upper windows only": Misconception(
+            _hand_with(average=0.75),
+            "That is what the two upper windows send. The pixel lies in the two lower ones as well.",
         ),
         "first window only": Misconception(
             _hand_with(max=1.0, average=0.25),
@@ -223,6 +231,14 @@ activation_backward = Task(
         "no leak": Misconception(
             _activation_with(leaky=lambda g, x, a: g * (x > 0)),
             "The leaky ReLU behaves like ReLU: nothing passes on the negative side.",
+        ),
+        "leak of 0.01": Misconception(
+            _activation_with(leaky=lambda g, x, a: np.where(x > 0, g, 0.01 * g)),
+            "The leak is 0.01 whatever is asked for. Use the argument slope.",
+        ),
+        "leak of 0.1": Misconception(
+            _activation_with(leaky=lambda g, x, a: np.where(x > 0, g, 0.1 * g)),
+            "The leak is 0.1 whatever is asked for. Use the argument slope.",
         ),
         "zero counts as positive": Misconception(
             _activation_with(
@@ -351,6 +367,17 @@ def _winner_not_moved(grad_output, x, kernel_size, stride):
     return grad
 
 
+def _winner_moved_by_the_window(grad_output, x, kernel_size, stride):
+    """The right winner, written where the window would begin if windows tiled."""
+    OH, OW = grad_output.shape[2:]
+    grad = np.zeros((*x.shape[:2], max(x.shape[2], OH * kernel_size), max(x.shape[3], OW * kernel_size)))
+    for n, c, i, j in np.ndindex(grad_output.shape):
+        window = x[n, c, i * stride : i * stride + kernel_size, j * stride : j * stride + kernel_size]
+        u, v = divmod(window.argmax(), kernel_size)
+        grad[n, c, i * kernel_size + u, j * kernel_size + v] += grad_output[n, c, i, j]
+    return grad[:, :, : x.shape[2], : x.shape[3]]
+
+
 def _over_channels(grad_output, x, kernel_size, stride):
     """One winner for all channels of a window: arg-max over one axis too many."""
     grad = np.zeros(x.shape)
@@ -426,6 +453,11 @@ max_pool_backward = Task(
         "winner not moved": Misconception(
             _winner_not_moved,
             "The winner's place in its window is not its place in the picture: add where the window begins.",
+        ),
+        "winner moved by the window": Misconception(
+            _winner_moved_by_the_window,
+            "You find the winner, then write it to another place: window (i, j) begins in row i * stride, not "
+            "in row i * kernel_size.",
         ),
         "stride ignored": Misconception(
             _sends(_first, step=lambda kernel_size, stride: 1),
@@ -625,7 +657,7 @@ def _shift_with(**wrong) -> Callable[[str], float | str]:
 shift = Task(
     name="ex05.shift",
     title="5 · Experiment: one pixel to the right",
-    section="5.12 What pooling does to a small shift",
+    section="5.11 What pooling does to a small shift",
     reference=_shift,
     cases=lambda rng: [
         Case("no pooling", 0.3, ("no pooling",)),

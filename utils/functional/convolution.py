@@ -214,8 +214,8 @@ def conv_matrix(
     input_size  H = W, or (H, W)
     returns     (OH OW, H W); one row per output, holding the kernel's numbers where that output looks and
                 zeros elsewhere. With stride 1 each block of rows is constant along its diagonals: a
-                (doubly blocked) Toeplitz matrix. Its transpose runs the convolution backward: chapter 4,
-                (4.20).
+                (doubly blocked) Toeplitz matrix. Its transpose runs the convolution backward:
+                chapter 4, (4.20).
 
     Integers give int64. Raises ValueError as `conv2d` does.
     """

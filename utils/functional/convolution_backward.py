@@ -45,7 +45,9 @@ def conv2d_backward(
     bias: bool = True,
     need: tuple[bool, bool, bool] = (True, True, True),
 ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
-    """The gradients of `conv2d(x, weight, bias, stride, padding, dilation, groups)`: (4.16) to (4.18).
+    """The gradients of `conv2d(x, weight, bias, stride, padding, dilation, groups)`.
+
+    Chapter 4, (4.16) to (4.18), with the settings of section 4.10.
 
     grad_output    (N, K, OH, OW), the gradient of the loss at the output
     x, weight, stride, padding, dilation, groups    as they were given to `conv2d`

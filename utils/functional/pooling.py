@@ -9,9 +9,8 @@ sum over whole taps, and its backward adds to the taps of the gradient:
     average   y = (sum over t of x[t]) / count    delta / count goes to every pixel of the window
     L_p       y = (sum over t of |x[t]|^p)^(1/p)  pixel t gets delta sign(x[t]) (|x[t]| / y)^(p - 1)
 
-A pixel that several windows see collects from all of them: chapter 5, (5.8) for maximum and average, (5.9)
-for L_p. Among equal pixels the first wins, row by row, as PyTorch has it. Integers are pooled exactly, in
-int64.
+A pixel that several windows see collects from all of them: chapter 5, (5.8) for maximum and average. Among
+equal pixels the first wins, row by row, as PyTorch has it. Integers are pooled exactly, in int64.
 """
 
 from __future__ import annotations
@@ -363,7 +362,7 @@ def lp_pool2d_backward(
 ) -> np.ndarray:
     """The gradient of `lp_pool2d` at x: delta sign(x) (|x| / y)^(p - 1), and 0 where x is 0.
 
-    Chapter 5, (5.9).
+    The derivative of chapter 5, (5.4).
     """
     x, y = float_pictures(x), lp_pool2d(x, norm_type, kernel_size, stride, ceil_mode)
     grad_output = as_array(grad_output, "grad_output", "(N, C, OH, OW)")

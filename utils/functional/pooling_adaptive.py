@@ -75,8 +75,8 @@ def _cells(input_size: int, output_size: int) -> list[tuple[int, int]]:
 def adaptive_avg_pool2d(x: ArrayLike, output_size: int | Pair) -> np.ndarray:
     """Averages over windows that adapt to the picture so that the output has a given size.
 
-    x (N, C, H, W), output_size (OH, OW); returns (N, C, OH, OW), float. Window i covers the rows from floor(i
-    H / OH) to ceil((i + 1) H / OH), so that windows may differ in size and overlap; as PyTorch.
+    x (N, C, H, W), output_size (OH, OW); returns (N, C, OH, OW), float. Window i covers the rows from
+    floor(i H / OH) to ceil((i + 1) H / OH), so that windows may differ in size and overlap; as PyTorch.
     Chapter 5, (5.7).
 
     Averages along an axis are a matrix product: y = A x B^T with the rows of A and B adding up to 1.

@@ -8,7 +8,7 @@ global average pooling takes, K centers c_k each sum the offsets of the pixels n
     U_k   = V_k / |V_k|                                    every center counts alike
     y     = U / |U|                                        all K C numbers, length 1
 
-This is chapter 5, (5.11). All of it is differentiable: weights, biases and centers are learned, independently
+This is chapter 5, (5.10). All of it is differentiable: weights, biases and centers are learned, independently
 of each other. Source: R. Arandjelovic et al., "NetVLAD: CNN architecture for weakly supervised place
 recognition", 2016, arXiv:1511.07247, equations 1 to 4.
 """
@@ -27,7 +27,7 @@ TINY = 1e-12  # lengths below this are not divided by, as torch.nn.functional.no
 
 
 def netvlad(x: ArrayLike, weight: ArrayLike, bias: ArrayLike, centers: ArrayLike) -> np.ndarray:
-    """The NetVLAD descriptor of every picture: chapter 5, (5.11).
+    """The NetVLAD descriptor of every picture: chapter 5, (5.10).
 
     x (N, C, H, W), weight (K, C), bias (K,), centers (K, C); returns (N, K C), rows of length 1. Raises
     ValueError when the sizes do not fit.
