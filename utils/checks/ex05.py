@@ -456,7 +456,7 @@ max_pool_backward = Task(
         ),
         "winner moved by the window": Misconception(
             _winner_moved_by_the_window,
-            "You find the winner, then write it to another place: window (i, j) begins in row i * stride, not "
+            "You find the winner, then write it elsewhere: window (i, j) begins in row i * stride, not "
             "in row i * kernel_size.",
         ),
         "stride ignored": Misconception(
