@@ -13,7 +13,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,8 +105,8 @@ def module_files(name: str) -> list[Path]:
     return [file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()]
 
 
-def utils_hash(code: Iterable[str]) -> str:
-    """A hash of every `utils` file that the code reaches through imports, and of the shipped data sets."""
+def utils_hash(code: list[str]) -> str:
+    """A hash of every `utils` file that the code imports, of the shipped data and the records it reads."""
     todo: set[str] = set()
     for text in code:
         todo |= imported_modules(text)
@@ -122,6 +122,9 @@ def utils_hash(code: Iterable[str]) -> str:
                 todo |= imported_modules(file.read_text(encoding="utf-8")) - done
     if "utils.data" in done:
         files |= set(module_files("utils.datasets"))
+    for record in [*ROOT.glob("benchmarks/results/*.json"), *ROOT.glob("experiments/results/*.json")]:
+        if any(record.name in text for text in code):
+            files.add(record)
     return digest(*(relative(f) + hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(files)))
 
 
@@ -260,7 +263,11 @@ def problem(target: Target) -> str | None:
     marks = old.metadata.get("course", {})
     for key, value in stamp(target, fresh).items():
         if marks.get(key) != value:
-            what = {"code": "its code", "utils": "a module of utils that it uses", "pins": "requirements.txt"}
+            what = {
+                "code": "its code",
+                "utils": "a module of utils or a record that it uses",
+                "pins": "requirements.txt",
+            }
             return f"is stale: {what.get(key, key)} changed since it was run"
     if marks.get("outputs") != outputs_hash(old):
         return "has outputs that its run did not leave there (edited by hand?)"
