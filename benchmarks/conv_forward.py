@@ -9,12 +9,9 @@ the machine disturb less than they disturb the clock on the wall. What counts is
 """
 
 import argparse
-import datetime
 import json
 import os
-import platform
 import statistics
-import subprocess
 import time
 from pathlib import Path
 
@@ -26,6 +23,8 @@ os.environ.update(
 import numpy as np
 import torch
 
+from experiments.provenance import processor
+from experiments.provenance import provenance as recorded
 from utils.functional import conv2d, conv2d_im2col, conv2d_naive, conv2d_shifted
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -109,36 +108,15 @@ def repeats_for(function, at_least: float = 0.005) -> int:
 
 
 def provenance(rounds: int) -> dict:
-    """Where and with what the numbers were made."""
-
-    def git(*words):
-        answer = subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True, check=False)
-        return answer.stdout.strip() if answer.returncode == 0 else None
-
-    return {
-        "command": f"python -m benchmarks.conv_forward --rounds {rounds} --record",
-        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-        "commit": git("rev-parse", "HEAD"),
-        "uncommitted changes": bool(git("status", "--porcelain", "--", "utils", "benchmarks")),
-        "hardware": {"processor": processor(), "cores": os.cpu_count(), "threads used": 1},
-        "versions": {
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "torch": torch.__version__,
-        },
+    """Where the numbers come from: the entries of `experiments.provenance`, the clock and the dtype."""
+    return recorded(
+        f"python -m benchmarks.conv_forward --rounds {rounds} --record",
+        ("numpy", "torch"),
+        ("utils", "benchmarks"),
+    ) | {
         "clock": f"time.process_time, median of {rounds} interleaved rounds, milliseconds a call",
         "dtype": "float32",
     }
-
-
-def processor() -> str:
-    """The model name of the processor, as well as the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def main() -> None:

@@ -14,8 +14,12 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
-def provenance(command: str, packages: tuple[str, ...] = ("numpy",)) -> dict:
-    """The entries that every file in `experiments/results` begins with."""
+def provenance(
+    command: str,
+    packages: tuple[str, ...] = ("numpy",),
+    watched: tuple[str, ...] = ("utils", "experiments/*.py"),
+) -> dict:
+    """The entries that every recorded result begins with; `watched` are the paths that must be committed."""
 
     def git(*words: str) -> str | None:
         answer = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False)
@@ -25,7 +29,7 @@ def provenance(command: str, packages: tuple[str, ...] = ("numpy",)) -> dict:
         "command": command,
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "commit": git("rev-parse", "HEAD"),
-        "uncommitted changes": bool(git("status", "--porcelain", "--", "utils", "experiments/*.py")),
+        "uncommitted changes": bool(git("status", "--porcelain", "--", *watched)),
         "hardware": {
             "processor": processor(),
             "cores": os.cpu_count(),
