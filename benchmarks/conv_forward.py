@@ -109,11 +109,8 @@ def repeats_for(function, at_least: float = 0.005) -> int:
 
 def provenance(rounds: int) -> dict:
     """Where the numbers come from: the entries of `experiments.provenance`, the clock and the dtype."""
-    return recorded(
-        f"python -m benchmarks.conv_forward --rounds {rounds} --record",
-        ("numpy", "torch"),
-        ("utils", "benchmarks"),
-    ) | {
+    command = f"python -m benchmarks.conv_forward --rounds {rounds} --record"
+    return recorded(command, ("numpy", "torch"), watched=("utils", "benchmarks")) | {
         "clock": f"time.process_time, median of {rounds} interleaved rounds, milliseconds a call",
         "dtype": "float32",
     }
