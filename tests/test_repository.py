@@ -1,6 +1,7 @@
 """The promises that the repository makes: each is broken here on purpose, and the tool must notice."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -379,26 +380,33 @@ def test_notebook_runs_alone_with_the_course_fetched_by_its_first_cell(tmp_path)
         subprocess.run([*git, *command], check=True, capture_output=True)
     lonely = tmp_path / "content"
     lonely.mkdir()
-    code = (
-        setup_cell()
-        + "\n"
-        + setup_cell()
-        + "\nimport utils.functional; print(utils.functional.__file__, len(sys.path))"
-    )
+    shutil.copy(ROOT / "exercises/03_convolution_layer.ipynb", lonely / "lonely.ipynb")
     environment = {
-        "PATH": "/usr/bin:/bin:/usr/local/bin",
-        "HOME": str(tmp_path),
+        **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.file://{origin}.insteadOf",
         "GIT_CONFIG_VALUE_0": repository_url(),
         "GIT_TERMINAL_PROMPT": "0",
     }
+    command = [
+        sys.executable,
+        "-m",
+        "nbconvert",
+        "--to",
+        "notebook",
+        "--execute",
+        "--inplace",
+        "lonely.ipynb",
+    ]
     for expected in ("cloned", "found again"):
         run = subprocess.run(
-            [sys.executable, "-c", code], cwd=lonely, env=environment, capture_output=True, text=True
+            command, cwd=lonely, env=environment, capture_output=True, text=True, check=False
         )
         assert run.returncode == 0, (expected, run.stderr)
-        assert str(lonely / "course/utils/functional") in run.stdout
+        assert (lonely / "course/utils/functional/__init__.py").is_file()
+    assert check_values(lonely / "lonely.ipynb") == check_values(
+        ROOT / "exercises/03_convolution_layer.ipynb"
+    )
 
 
 def test_sizes():
