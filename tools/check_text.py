@@ -44,7 +44,7 @@ CODE_RULES = {
     r"np\.random\.(seed|rand|randn|randint|normal|uniform)\(": "NumPy's global random state",
 }
 MACHINE_PATH = re.compile(
-    r"(/root/|/home/[a-z]+/|/work/|/tmp/\w|/Users/\w|[A-Z]:\\\\Users|0x[0-9a-f]{8,}|\.pyenv)"
+    r"(/(?:root|work)/|/home/\w+/|/(?:tmp|Users)/\w|[A-Z]:\\\\Users|0x[0-9a-f]{8,}|\.pyenv)"
 )
 HTML_TAG = re.compile(r"</?([a-zA-Z][a-zA-Z0-9]*)[^>]*>")
 ALLOWED_TAGS = {"details", "summary", "code", "em", "sub", "sup", "br"}

@@ -233,15 +233,15 @@ def _layer_cases(rng, points: float, make: Callable) -> list[Case]:
     The sizes are all different, and with a stride some pixels at the border are unread.
     """
     cases = []
-    for label, N, C, K, stride, padding in (
-        ("one channel, one filter", 1, 1, 1, 1, 0),
-        ("channels, filters, a batch", 2, 3, 4, 1, 0),
-        ("stride", 2, 3, 4, 3, 0),
-        ("padding", 2, 3, 4, 1, 2),
-        ("stride and padding", 2, 3, 4, 2, 1),
+    for label, N, C, K, stride, padding, H, W in (
+        ("one channel, one filter", 1, 1, 1, 1, 0, 8, 11),
+        ("channels, filters, a batch", 2, 3, 4, 1, 0, 11, 8),  # once higher than wide
+        ("stride", 2, 3, 4, 3, 0, 8, 11),
+        ("padding", 2, 3, 4, 1, 2, 8, 11),
+        ("stride and padding", 2, 3, 4, 2, 1, 8, 11),
     ):
-        x, weight = rng.normal(size=(N, C, 8, 11)), rng.normal(size=(K, C, 4, 3))
-        OH, OW = (8 + 2 * padding - 4) // stride + 1, (11 + 2 * padding - 3) // stride + 1
+        x, weight = rng.normal(size=(N, C, H, W)), rng.normal(size=(K, C, 4, 3))
+        OH, OW = (H + 2 * padding - 4) // stride + 1, (W + 2 * padding - 3) // stride + 1
         delta = rng.normal(size=(N, K, OH, OW))
         options = {"stride": stride, "padding": padding}
         options = {key: value for key, value in options.items() if value != {"stride": 1, "padding": 0}[key]}
