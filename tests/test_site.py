@@ -195,8 +195,12 @@ def test_page_in_browser(browser, address, page, width, scheme):
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
         assert tab.evaluate(WIDE_ELEMENTS) == []
         assert tab.evaluate(CONTRAST) == []
-        lefts = "[...document.querySelectorAll('article mjx-container')].map(e => e.getBoundingClientRect().left)"
-        assert min(tab.evaluate(lefts), default=0) >= 0  # what begins left of the screen cannot be scrolled to
+        lefts = (
+            "[...document.querySelectorAll('article mjx-container')].map(e => e.getBoundingClientRect().left)"
+        )
+        assert (
+            min(tab.evaluate(lefts), default=0) >= 0
+        )  # what begins left of the screen cannot be scrolled to
         assert tab.locator("mjx-merror, .problematic, .system-message").count() == 0
         text = tab.locator("article").inner_text()
         for markup in ("$$", "\\begin{", "{code-cell}", "```", ":::", "**", "\\tag"):
