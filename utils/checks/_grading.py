@@ -203,7 +203,8 @@ def _attempt(ask: Callable):
     except NotImplementedError:
         return _Failure("Not implemented yet.", NotImplementedError, blank=True)
     except BaseException as error:
-        return _Failure(_describe_error(error), type(error))
+        elsewhere = error.kind if isinstance(error, StudentError) else None
+        return _Failure(_describe_error(error), elsewhere or type(error))
 
 
 def _describe_error(error: BaseException) -> str:

@@ -17,8 +17,11 @@ class StudentError(Exception):
     """An answer gave no value that can be compared; the message says why, in words for the student.
 
     `grade` raises and catches it inside. A grader that runs the answer in another process hands
-    `grade` a stand-in function that raises it for time-outs, crashes and the like.
+    `grade` a stand-in function that raises it for time-outs, crashes and the like; `kind` is then the type
+    of the exception that the answer itself raised.
     """
+
+    kind: type | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,249 @@
+"""Walls around a submission: bubblewrap, Docker, or (a fence, no wall) resource limits alone.
+
+What stands inside: Python and its packages, `utils` without checks and grader, `/usr`, an empty working
+folder in memory. What does not: the network, other processes, the home folder, the course's notebooks and
+solutions, the submissions, the results. `probe` tries the walls before anything is graded.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+SHARED = ("__init__.py", "_compare.py", "_grading.py", "_tasks.py")  # of utils/checks: how answers are read
+INSIDE = "/course"  # where `utils` stands in the sandbox
+NOBODY = "65534"
+
+KINDS = ("bwrap", "docker", "rlimit")
+IMAGE = "convnets-grading"  # the image that --sandbox docker expects
+
+
+class SandboxError(Exception):
+    """The sandbox cannot be had on this machine; the message says why and what else there is."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a submission may use.
+
+    cell, call      seconds of wall time for one cell, for one call of an answer
+    total           seconds of wall time for everything; twice as many of CPU time
+    memory          MiB of all its processes together
+    processes       threads and child processes
+    file            MiB of the largest file, and of all files together
+    """
+
+    cell: float = 60
+    call: float = 10
+    total: float = 180
+    memory: int = 3072
+    processes: int = 64
+    file: int = 64
+
+    def __post_init__(self):
+        for name, value in vars(self).items():
+            if not isinstance(value, int | float) or not value > 0:
+                raise ValueError(f"{name}: expected a number above 0, got {value!r}")
+
+    def resources(self) -> dict[str, int]:
+        """The limits that the process sets on itself, by their names in `resource`."""
+        return {
+            "AS": max(self.memory, 8192) * 2**20,  # PyTorch reserves several GB that it never touches
+            "CPU": int(2 * self.total) + 1,
+            "FSIZE": self.file * 2**20,
+            "CORE": 0,
+            "NOFILE": 256,
+            "NPROC": self.processes,
+        }
+
+
+def environment() -> dict[str, str]:
+    """All that the submission sees of the environment."""
+    return {
+        "PATH": "/usr/bin:/bin",
+        "HOME": "/tmp",
+        "LANG": "C.UTF-8",
+        "MPLBACKEND": "agg",
+        "MPLCONFIGDIR": "/tmp",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
+        **{f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")},
+    }
+
+
+def command(kind: str, limits: Limits, folder: Path) -> list[str]:
+    """The command that starts the worker behind the walls of this kind; `folder` is an empty one outside."""
+    if kind == "bwrap":
+        return _bubblewrap(limits)
+    if kind == "docker":
+        return _docker(limits, _copy(folder))
+    if kind == "rlimit":
+        return [sys.executable, "-I", str(HERE / "worker.py"), str(_copy(folder))]
+    raise ValueError(f"sandbox: expected one of {', '.join(KINDS)}, got {kind!r}")
+
+
+def _bubblewrap(limits: Limits) -> list[str]:
+    """bwrap: namespaces of its own for users, processes, network, mounts; everything read-only."""
+    words = ["bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--clearenv"]
+    words += ["--uid", NOBODY, "--gid", NOBODY, "--cap-drop", "ALL", "--hostname", "course"]
+    for name, value in environment().items():
+        words += ["--setenv", name, value]
+    for path in ("/usr", "/bin", "/lib", "/lib64", "/etc/alternatives", "/etc/fonts", "/etc/ld.so.cache"):
+        if os.path.islink(path):
+            words += ["--symlink", os.readlink(path), path]
+        elif os.path.exists(path):
+            words += ["--ro-bind", path, path]
+    for path in _python_folders():
+        words += ["--ro-bind", path, path]
+    words += ["--proc", "/proc", "--dev", "/dev", "--size", str(2**20), "--tmpfs", "/dev/shm"]
+    words += ["--remount-ro", "/dev", "--size", str(limits.file * 2**20), "--tmpfs", "/tmp"]
+    words += ["--ro-bind", str(ROOT / "utils"), f"{INSIDE}/utils"]
+    for hidden, shown in _replaced().items():
+        words += ["--size", str(2**20), "--tmpfs", f"{INSIDE}/utils/{hidden}"]
+        for name, source in shown.items():
+            words += ["--ro-bind", str(source), f"{INSIDE}/utils/{hidden}/{name}"]
+        words += ["--remount-ro", f"{INSIDE}/utils/{hidden}"]
+    words += ["--dir", f"{INSIDE}/work", "--size", str(limits.file * 2**20), "--tmpfs", f"{INSIDE}/work"]
+    words += ["--remount-ro", "/", "--chdir", f"{INSIDE}/work", "--"]
+    return [*words, sys.executable, "-I", f"{INSIDE}/utils/grading/worker.py", INSIDE]
+
+
+def _replaced() -> dict[str, dict[str, Path]]:
+    """Folders of `utils` that are hidden, and what stands in their place: file name -> source."""
+    checks = ROOT / "utils/checks"
+    return {
+        "checks": {name: checks / name for name in SHARED if name != "__init__.py"}
+        | {"__init__.py": HERE / "stand_in.py"},
+        "grading": {name: HERE / name for name in ("wire.py", "worker.py")}
+        | {"__init__.py": HERE / "stand_in.py"},
+    }
+
+
+def _python_folders() -> list[str]:
+    """The folders that hold Python and its packages."""
+    places = {
+        os.path.realpath(sys.base_prefix),
+        sys.prefix,
+        os.path.dirname(os.path.realpath(sys.executable)),
+    }
+    outside = [p for p in places if not any(Path(p).is_relative_to(q) for q in ("/usr", "/bin", "/lib"))]
+    return sorted(p for p in outside if not any(p != q and Path(p).is_relative_to(q) for q in outside))
+
+
+def _copy(folder: Path) -> Path:
+    """A copy of `utils` without checks and grader, for walls that cannot hide a part of a folder."""
+    target = folder / "course"
+    hidden = shutil.ignore_patterns("__pycache__", "checks", "grading")
+    shutil.copytree(ROOT / "utils", target / "utils", ignore=hidden, dirs_exist_ok=True)
+    for name, shown in _replaced().items():
+        (target / "utils" / name).mkdir()
+        for file, source in shown.items():
+            shutil.copy(source, target / "utils" / name / file)
+    return target
+
+
+def _docker(limits: Limits, course: Path) -> list[str]:
+    """docker run: no network, no capabilities, a read-only root; the daemon enforces memory and processes."""
+    words = [
+        "docker",
+        "run",
+        "--rm",
+        "--interactive",
+        "--network",
+        "none",
+        "--read-only",
+        "--cap-drop",
+        "ALL",
+    ]
+    words += ["--security-opt", "no-new-privileges", "--user", f"{NOBODY}:{NOBODY}", "--cpus", "1"]
+    words += ["--memory", f"{limits.memory}m", "--memory-swap", f"{limits.memory}m"]
+    words += [
+        "--pids-limit",
+        str(limits.processes),
+        "--tmpfs",
+        f"/tmp:size={limits.file}m",
+        "--workdir",
+        "/tmp",
+    ]
+    words += ["--volume", f"{course}:{INSIDE}:ro"]
+    for name, value in environment().items():
+        words += ["--env", f"{name}={value}"]
+    return [*words, IMAGE, "python", "-I", f"{INSIDE}/utils/grading/worker.py", INSIDE]
+
+
+def probe(kind: str) -> None:
+    """Raise SandboxError unless the sandbox of this kind starts here and holds."""
+    if kind not in KINDS:
+        raise ValueError(f"sandbox: expected one of {', '.join(KINDS)}, got {kind!r}")
+    if kind == "rlimit":
+        return
+    program = {"bwrap": "bwrap", "docker": "docker"}[kind]
+    if shutil.which(program) is None:
+        raise SandboxError(f"sandbox: {program} is not installed. {_other_ways(kind)}")
+    with tempfile.TemporaryDirectory() as folder:
+        words = command(kind, Limits(), Path(folder))
+        start = len(words) - 1 - words[::-1].index("-I")  # up to the interpreter, then our own few lines
+        words = [*words[:start], "-I", "-c", _TRY, str(ROOT)]
+        answer = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    if answer.returncode or answer.stdout.strip() != "walls":
+        said = (answer.stderr or answer.stdout).strip().splitlines()
+        raise SandboxError(
+            f"sandbox: {program} does not hold on this machine ({said[-1] if said else answer.returncode}). "
+            + _other_ways(kind)
+        )
+
+
+_TRY = """
+import os, socket, sys
+assert not os.path.exists(os.path.join(sys.argv[1], "solutions")), "the course is visible inside"
+try:
+    socket.create_connection(("192.0.2.1", 80), timeout=0.2)
+except OSError:
+    print("walls")
+"""
+
+
+def _other_ways(kind: str) -> str:
+    """What else there is."""
+    first = (
+        "Install it (Debian, Ubuntu: apt install bubblewrap; kernels may need "
+        "kernel.unprivileged_userns_clone=1, Ubuntu 24.04 kernel.apparmor_restrict_unprivileged_userns=0)"
+        if kind == "bwrap"
+        else f"Build the image {IMAGE} as the instructor's guide shows"
+    )
+    other = "docker" if kind == "bwrap" else "bwrap"
+    return (
+        f"{first}; or use --sandbox {other}; or, for submissions that you trust, --sandbox rlimit, which "
+        "limits time and memory but neither the network nor the files that a submission reads and writes."
+    )
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """The process and all its children, their children and so on (Linux)."""
+    yield pid
+    try:
+        tasks = os.listdir(f"/proc/{pid}/task")
+        children = " ".join(Path(f"/proc/{pid}/task/{t}/children").read_text() for t in tasks)
+    except OSError:
+        return
+    for child in children.split():
+        yield from descendants(int(child))
+
+
+def memory_used(pid: int) -> float:
+    """MiB of memory that a process and its descendants hold, files in memory included as far as mapped."""
+    pages = 0
+    for each in descendants(pid):
+        try:
+            pages += int(Path(f"/proc/{each}/statm").read_text().split()[1])
+        except (OSError, IndexError, ValueError):
+            continue
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

@@ -1,0 +1,127 @@
+"""The trusted side of one submission: starts the worker, asks, waits no longer than the limits, cleans up."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from utils.grading import sandbox, wire
+from utils.grading.sandbox import Limits
+
+LOOK_EVERY = 0.2  # seconds between two looks at the memory that a submission holds
+
+
+class Dead(Exception):
+    """The worker ended, was ended, or stopped making sense; the message is for the student."""
+
+
+class TimedOut(Dead):
+    """No answer within the time that the question allowed."""
+
+
+class Session:
+    """One running worker. Use as a context manager, so that nothing is left running."""
+
+    def __init__(self, kind: str, limits: Limits):
+        self.limits = limits
+        self.folder = Path(tempfile.mkdtemp(prefix="grading-"))
+        words = sandbox.command(kind, limits, self.folder)
+        work = self.folder / "work"
+        work.mkdir(exist_ok=True)
+        self.process = subprocess.Popen(
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd=work,
+            env=sandbox.environment(),
+        )
+        self.send_to, self.read_from = self.process.stdin.fileno(), self.process.stdout.fileno()
+        os.set_blocking(self.send_to, False)
+        self.looked = time.monotonic()
+
+    def ask(self, message: dict, buffers: list[bytes] = (), seconds: float = 10) -> tuple[dict, list[bytes]]:
+        """Send a message and wait for the reply. Raises TimedOut or Dead; the worker is gone then."""
+        end = time.monotonic() + seconds
+        try:
+            self._write(wire.pack(message, buffers), end)
+            (length,) = struct.unpack("<Q", self._read(8, end))
+            if length > wire.MAX_FRAME:
+                raise wire.WireError("a frame that is too large")
+            reply, parts = wire.unpack(self._read(length, end))
+            if not isinstance(reply, dict):
+                raise wire.WireError("not a reply")
+            return reply, parts
+        except TimedOut as error:
+            self.close()
+            raise TimedOut(f"No answer after {seconds:.0f} s: does a loop never end?") from error
+        except wire.WireError as error:
+            self.close()
+            raise Dead(f"The answer could not be read ({error}).") from error
+        except (BrokenPipeError, OSError) as error:
+            self.close()
+            raise Dead("The process ended: out of memory, too many processes, or it exited.") from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _write(self, data: bytes, end: float) -> None:
+        view = memoryview(data)
+        while view:
+            self._wait([], [self.send_to], end)
+            view = view[os.write(self.send_to, view[: 2**16]) :]
+
+    def _read(self, count: int, end: float) -> bytes:
+        data = bytearray()
+        while len(data) < count:
+            self._wait([self.read_from], [], end)
+            part = os.read(self.read_from, min(count - len(data), 2**20))
+            if not part:
+                raise BrokenPipeError
+            data += part
+        return bytes(data)
+
+    def _wait(self, reading: list[int], writing: list[int], end: float) -> None:
+        """Until a pipe is ready. Meanwhile look how much memory the submission holds."""
+        while True:
+            now = time.monotonic()
+            if now >= end:
+                raise TimedOut
+            if any(select.select(reading, writing, [], min(LOOK_EVERY, end - now))[:2]):
+                return
+            if (used := sandbox.memory_used(self.process.pid)) > self.limits.memory:
+                self.close()
+                raise Dead(f"More memory than allowed: {used:,.0f} MiB of {self.limits.memory:,} MiB.")
+
+    def close(self) -> None:
+        """End the worker and everything that it started; remove its folder."""
+        processes = list(sandbox.descendants(self.process.pid)) if self.process.poll() is None else []
+        for kill in (
+            lambda: os.killpg(self.process.pid, signal.SIGKILL),
+            *(lambda pid=pid: os.kill(pid, signal.SIGKILL) for pid in processes),
+        ):
+            try:
+                kill()
+            except (ProcessLookupError, PermissionError):
+                continue
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            try:
+                pipe.close()
+            except OSError:
+                continue
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.close()

@@ -1,0 +1,197 @@
+"""The untrusted side: runs the cells of a submission once, then answers the grader's questions about it.
+
+Runs inside the sandbox as `python -I worker.py FOLDER`, where FOLDER holds `utils` without the answers. It
+talks in frames (`wire.py`) over the pipes that it was started with and knows neither cases nor references.
+Everything here may be overwritten by the code it runs: the grader trusts nothing that it says.
+"""
+
+from __future__ import annotations
+
+import io
+import linecache
+import os
+import resource
+import struct
+import sys
+import types
+from typing import Any
+
+OUTPUT_KEPT = 20_000  # characters of what a submission prints
+
+
+class Printed(io.TextIOBase):
+    """Takes what a submission prints, and forgets all but the beginning."""
+
+    def __init__(self):
+        self.left = OUTPUT_KEPT
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        self.left -= min(self.left, len(text))
+        return len(text)
+
+
+class NoShell:
+    """Stands in for IPython's shell: takes every call, does nothing."""
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return lambda *args, **kwargs: None
+
+
+def set_limits(limits: dict[str, int]) -> None:
+    """Limit this process and its children; they cannot be raised again."""
+    for name, most in limits.items():
+        number = getattr(resource, f"RLIMIT_{name}")
+        hard = resource.getrlimit(number)[1]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(number, (most, most))
+
+
+def compiled(source: str, name: str):
+    """A cell's code. Notebook syntax (%magic, !command, name?) is turned into calls that do nothing."""
+    lines = source.splitlines(keepends=True)
+    linecache.cache[name] = (len(source), None, lines, name)  # so that messages can quote the line
+    try:
+        return compile(source, name, "exec")
+    except SyntaxError:
+        if not any(line.lstrip().startswith(("%", "!")) or line.rstrip().endswith("?") for line in lines):
+            raise
+        from IPython.core.inputtransformer2 import TransformerManager
+
+        return compile(TransformerManager().transform_cell(source), name, "exec")
+
+
+class Submission:
+    """The namespace of a submission, and the questions that can be asked about it."""
+
+    def __init__(self):
+        from utils import checks  # the stand-in: it keeps what `check` is given
+        from utils.checks import _compare, _grading, _tasks
+        from utils.grading import wire
+
+        self.wire, self.read = wire, _compare.read
+        self.describe, self.missing = _grading._describe_error, _compare.Missing
+        self.trouble = _tasks.StudentError
+        self.checked: dict[str, Any] = checks.CHECKED
+        main = sys.modules["__main__"] = types.ModuleType("__main__")
+        self.names = vars(main)
+        shell = NoShell()
+        self.names.update(get_ipython=lambda: shell, display=lambda *args, **kwargs: None)
+
+    def run(self, source: str, number: int) -> str:
+        """Run one cell. Returns "" or, in words, what it raised."""
+        try:
+            exec(compiled(source, f"<cell {number}>"), self.names)
+        except BaseException as error:
+            return self.describe(error).replace("Your code raised", "The cell raised", 1)
+        return ""
+
+    def find(self, name: str, which: str, task: str) -> Any:
+        """The answer to a task: the variable at the end of the notebook, or what `check` was given."""
+        if which == "checked":
+            return self.checked[task]
+        return self.names[name]
+
+    def look(self, name: str, which: str, task: str) -> tuple[dict, list[bytes]]:
+        """What kind of answer is there? Values come at once, functions are called later."""
+        try:
+            answer = self.find(name, which, task)
+        except KeyError:
+            return {"undefined": True}, []
+        if which == "checked" and answer is self.names.get(name):
+            return {"undefined": True}, []  # nothing else than the variable
+        if callable(answer):
+            return {"function": True}, []
+        if isinstance(answer, dict):
+            entries, buffers = [], []
+            for key, value in list(dict.items(answer))[:1000]:
+                if type(key) is str:
+                    entries.append([key, self.plain(lambda value=value: value, buffers)])
+            return {"entries": entries}, buffers
+        buffers: list[bytes] = []
+        return self.plain(lambda: answer, buffers), buffers
+
+    def call(self, message: dict, buffers: list[bytes]) -> tuple[dict, list[bytes]]:
+        """Call the answer with the arguments that the grader sent."""
+        function = self.find(message["name"], message["which"], message["task"])
+        args = self.wire.decode(message["args"], buffers)
+        kwargs = self.wire.decode(message["kwargs"], buffers)
+        results: list[bytes] = []
+        reply = self.plain(lambda: function(*args, **kwargs), results)
+        after: list[bytes] = []
+        self.wire.encode(args, after)
+        self.wire.encode(kwargs, after)
+        reply["changed"] = after != buffers
+        return reply, results
+
+    def plain(self, make, buffers: list[bytes]) -> dict:
+        """A value as a tree, or in words why there is none."""
+        kept = len(buffers)
+        try:
+            return {"ok": self.wire.encode(self.unmarked(self.read(make())), buffers)}
+        except BaseException as error:
+            del buffers[kept:]
+            kind = "StudentError" if isinstance(error, self.trouble) else type(error).__name__
+            return {"raised": str(kind)[:60], "words": str(self.describe(error))[:400]}
+
+    def unmarked(self, value: Any) -> Any:
+        """Plain values with None and `...` where `read` marks that something is missing."""
+        if isinstance(value, self.missing):
+            return None if value.word == "None" else ...
+        if isinstance(value, tuple):
+            return tuple(self.unmarked(item) for item in value)
+        if isinstance(value, dict):
+            return {str(key): self.unmarked(item) for key, item in value.items()}
+        return value
+
+
+def serve(reader, writer) -> None:
+    """Answer frame after frame, until the grader closes the pipe."""
+
+    def receive() -> tuple[dict, list[bytes]] | None:
+        head = reader.read(8)
+        return wire.unpack(reader.read(struct.unpack("<Q", head)[0])) if len(head) == 8 else None
+
+    def send(tree: dict, buffers: list[bytes] = ()) -> None:
+        try:
+            frame = wire.pack(tree, buffers)
+        except wire.WireError as error:
+            frame = wire.pack({"raised": "StudentError", "words": f"The result is too large: {error}."})
+        writer.write(frame)
+        writer.flush()
+
+    from utils.grading import wire
+
+    submission = None
+    while (got := receive()) is not None:
+        message, buffers = got
+        if message["do"] == "start":
+            set_limits(message["limits"])
+            submission = Submission()
+            send({"ready": True})
+        elif message["do"] == "run":
+            send({"error": submission.run(message["source"], message["number"])})
+        elif message["do"] == "look":
+            send(*submission.look(message["name"], message["which"], message["task"]))
+        elif message["do"] == "call":
+            send(*submission.call(message, buffers))
+
+
+def main() -> None:
+    """Keep the two pipes for the grader; the submission's own input and output lead nowhere."""
+    reader, writer = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nowhere, number)
+    sys.stdout = sys.stderr = Printed()
+    sys.path.insert(0, sys.argv[1])
+    sys.argv = [""]
+    serve(reader, writer)
+
+
+if __name__ == "__main__":
+    main()
