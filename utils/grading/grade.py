@@ -6,6 +6,7 @@ import builtins
 import dataclasses
 import hashlib
 import importlib.util
+import re
 import time
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -172,7 +173,7 @@ class Answers:
                 return None
             reply, buffers = self.ask({"do": "look", **question})
             if "undefined" in reply:
-                return None
+                return self._why_undefined(question["name"]) if which == "variable" else None
             if "function" in reply:
                 return Remote(self, question)
             if "entries" in reply:
@@ -180,6 +181,15 @@ class Answers:
             return _value(reply, buffers)
         except StudentError as error:
             return _raiser(error)
+
+    def _why_undefined(self, name: str) -> Any:
+        """None for an answer that is not there; a stand-in that says so where the cell that makes it failed."""
+        made = re.compile(rf"^\s*(def\s+{re.escape(name)}\b|{re.escape(name)}\s*=)", re.MULTILINE)
+        for number, source in self.cells or []:
+            if number in self.failed and made.search(source):
+                words = f"`{name}` is missing: its cell did not run to its end. {self.failed[number]}"
+                return _raiser(StudentError(words))
+        return None
 
     def ask(self, message: dict, buffers: list[bytes] = ()) -> tuple[dict, list[bytes]]:
         """Ask the worker; start it before if there is none. Raises StudentError in words for the student."""
