@@ -47,9 +47,9 @@ def completed_on(
             if submission.path.stat().st_size > MAX_BYTES:  # refused without being sent
                 yield submission, grade_one(submission.path, settings)
                 continue
-            content = client.scatter(submission.path.read_bytes(), hash=False)
-            name = submission.path.name
-            future = client.submit(grade_content, name, content, settings, pure=False, retries=RETRIES)
+            # The bytes travel with the task. Data scattered to a worker would die with it.
+            task = (grade_content, submission.path.name, submission.path.read_bytes(), settings)
+            future = client.submit(*task, pure=False, retries=RETRIES)
             handed[future] = submission
         for future in as_completed(handed):
             submission = handed[future]

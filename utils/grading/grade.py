@@ -91,7 +91,7 @@ def _sha256(path: Path) -> str:
 
 def _tasks(exercise: str, cases: str | None) -> list[Task]:
     """The tasks of an exercise, with the instructor's own cases where there are some."""
-    own = _own_cases(cases) if cases else {}
+    own = own_cases(cases) if cases else {}
     return [
         dataclasses.replace(task, cases=own[task.name]) if task.name in own else task
         for task in tasks(exercise)
@@ -99,11 +99,11 @@ def _tasks(exercise: str, cases: str | None) -> list[Task]:
 
 
 @cache
-def _own_cases(path: str) -> dict:
+def own_cases(path: str) -> dict:
     """CASES of the instructor's file."""
     spec = importlib.util.spec_from_file_location("own_cases", path)
     if spec is None or not Path(path).is_file():
-        raise ValueError(f"cases: expected a Python file, got {path!r}")
+        raise ValueError(f"cases: expected a Python file, found none at {path!r}")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     if not isinstance(getattr(module, "CASES", None), dict):
@@ -183,7 +183,7 @@ class Answers:
             return _raiser(error)
 
     def _why_undefined(self, name: str) -> Any:
-        """None for an answer that is not there; a stand-in that says so where the cell that makes it failed."""
+        """None for an answer that is not there; a stand-in that says why where its cell failed."""
         made = re.compile(rf"^\s*(def\s+{re.escape(name)}\b|{re.escape(name)}\s*=)", re.MULTILINE)
         for number, source in self.cells or []:
             if number in self.failed and made.search(source):

@@ -23,13 +23,15 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from utils.checks import tasks
 from utils.grading import report, sandbox
-from utils.grading.grade import Settings, grade_one
+from utils.grading.grade import Settings, grade_one, own_cases
 from utils.grading.submissions import Collection, Submission, collect, duplicates, read_roster
 
 ATTEMPTS = 2  # of a submission whose grading process died
@@ -81,10 +83,13 @@ def settings_of(chosen: argparse.Namespace) -> Settings:
     return Settings(chosen.seed, chosen.sandbox, limits, chosen.exercise, cases)
 
 
-def fingerprint(settings: Settings) -> str:
-    """A hash of what decides the points besides the notebook: settings, checks, grader."""
+@cache
+def fingerprint(settings: Settings, exercise: str | None) -> str:
+    """A hash of what decides the points besides the notebook: settings, the exercise's checks, grader."""
     state = hashlib.sha256(repr(settings).encode())
-    files = sorted(p for part in ("checks", "grading") for p in (sandbox.ROOT / "utils" / part).rglob("*.py"))
+    utils = sandbox.ROOT / "utils"
+    files = sorted(utils.glob("grading/*.py")) + sorted(utils.glob("checks/_*.py"))
+    files += sorted(utils.glob(f"checks/{exercise}.py"))
     for path in [*files, *([Path(settings.cases)] if settings.cases else [])]:
         state.update(path.read_bytes())
     return state.hexdigest()[:16]
@@ -95,13 +100,13 @@ def key_of(submission: Submission) -> str:
     return hashlib.sha256(submission.original.encode(errors="surrogateescape")).hexdigest()[:8]
 
 
-def known_records(folder: Path, mark: str) -> dict[str, dict[str, Any]]:
+def known_records(folder: Path, settings: Settings) -> dict[str, dict[str, Any]]:
     """Records of earlier runs with the same fingerprint: key -> record. Damaged files count as none."""
     records = {}
     for path in folder.glob("*.json"):
         with contextlib.suppress(ValueError, KeyError, TypeError, OSError):
             record = json.loads(path.read_text(encoding="utf-8"))
-            if record["fingerprint"] == mark:
+            if record["fingerprint"] == fingerprint(settings, record["exercise"]):
                 records[record["key"]] = record
     return records
 
@@ -179,8 +184,10 @@ def main(words: list[str] | None = None) -> int:
         roster = read_roster(chosen.roster) if chosen.roster else None
         due = datetime.datetime.fromisoformat(chosen.due) if chosen.due else None
         sandbox.probe(chosen.sandbox)
-        if settings.exercise or settings.cases:
-            grade_one(sandbox.ROOT / "README.md", settings)  # complains about both before the work begins
+        if settings.exercise:
+            tasks(settings.exercise)
+        if settings.cases:
+            own_cases(settings.cases)
     except (ValueError, sandbox.SandboxError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -206,8 +213,7 @@ def grade_all(found: Collection, settings: Settings, chosen: argparse.Namespace)
     records_folder, pages = chosen.output / "records", chosen.output / "feedback"
     for place in (records_folder, pages):
         place.mkdir(parents=True, exist_ok=True)
-    mark = fingerprint(settings)
-    known = {} if chosen.again else known_records(records_folder, mark)
+    known = {} if chosen.again else known_records(records_folder, settings)
     wanted = [s for s in found.submissions if chosen.student in (None, s.student)]
     if chosen.student and not wanted:
         raise ValueError(f"--student: nothing was handed in by {chosen.student!r}")
@@ -216,7 +222,7 @@ def grade_all(found: Collection, settings: Settings, chosen: argparse.Namespace)
         record = known.get(key_of(submission))
         same = record is not None and record["sha256"] == _hash(submission.path) and not chosen.student
         (done if same else todo).append(submission)
-    records = [known[key_of(s)] | _facts(s, mark) for s in done]
+    records = [known[key_of(s)] | _facts(s) for s in done]
     if done:
         print(f"{len(done)} graded before and unchanged")
     run = (
@@ -225,7 +231,8 @@ def grade_all(found: Collection, settings: Settings, chosen: argparse.Namespace)
         else _on_cluster(todo, settings, chosen)
     )
     for submission, result in tqdm(run, total=len(todo), unit="notebook", disable=not todo, file=sys.stderr):
-        record = result | _facts(submission, mark)
+        record = result | _facts(submission)
+        record["fingerprint"] = fingerprint(settings, record["exercise"])
         records.append(record)
         report.write_json(records_folder / f"{report.file_name(record)}.json", record)
         (pages / f"{report.file_name(record)}.html").write_text(report.feedback(record), encoding="utf-8")
@@ -249,7 +256,7 @@ def grade_all(found: Collection, settings: Settings, chosen: argparse.Namespace)
     return 0 if all(r["status"] == "graded" for r in records) else 1
 
 
-def _facts(submission: Submission, mark: str) -> dict[str, Any]:
+def _facts(submission: Submission) -> dict[str, Any]:
     """What the record holds besides what `grade_one` found out."""
     return {
         "student": submission.student,
@@ -258,7 +265,6 @@ def _facts(submission: Submission, mark: str) -> dict[str, Any]:
         "late": submission.late,
         "known": submission.known,
         "key": key_of(submission),
-        "fingerprint": mark,
     }
 
 

@@ -16,20 +16,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from utils.grading.sandbox import ROOT
+
 MAX_FILES = 20_000  # in a zip file
 MAX_UNPACKED = 8 * 2**30  # bytes
 MAX_FILE = 512 * 2**20  # bytes of one file in a zip; the grader refuses notebooks long before
 
-SKIPPED = re.compile(r"(^|/)(\.ipynb_checkpoints|__MACOSX|\.git|\.[^/]+)(/|$)")
+SKIPPED = re.compile(r"(^|/)(\.ipynb_checkpoints|__MACOSX|\.[^./][^/]*)(/|$)")
 # What platforms add to a student's name. Moodle: "Ada Lovelace_123_assignsubmission_file_". Canvas:
 # "lovelaceada_LATE_123_456_03_convolution_layer.ipynb". Everyone: "name (1)", "name - Copy".
 _MOODLE = re.compile(r"_\d+_assignsubmission_\w+_?$")
 _CANVAS = re.compile(r"^(?P<name>[^_]+)_(?P<late>LATE_)?\d+_\d+_")
 _COPY = re.compile(r"( ?\(\d+\)| - Copy|-\d{1,2})$", re.IGNORECASE)
-_EXERCISE = re.compile(
-    r"(?<!\d)\d\d_(images_are_arrays|[a-z][a-z0-9]*(_[a-z0-9]+)+)|(?<![a-z])ex(ercise)?[_ -]?\d\d",
-    re.IGNORECASE,
-)
+_RELEASED = sorted(re.escape(path.stem) for path in (ROOT / "exercises").glob("[0-9]*.ipynb"))
+_EXERCISE = re.compile("|".join([*_RELEASED, r"(?<![a-z])ex(ercise)?[_ -]?\d\d"]), re.IGNORECASE)
 
 
 @dataclass(frozen=True)

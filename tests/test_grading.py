@@ -1,0 +1,427 @@
+"""The grader around the sandbox: what is handed in, what comes out, resuming, nbgrader's gradebook, a cluster."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import html
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hostile_submissions import SUBMISSIONS
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from utils import checks
+from utils.grading import notebook, report, run, sandbox, submissions, wire
+from utils.grading.grade import Settings, grade_one
+
+ROOT = Path(__file__).resolve().parent.parent
+SOLVED = ROOT / "solutions/03_convolution_layer.ipynb"
+BLANK = ROOT / "exercises/03_convolution_layer.ipynb"
+
+
+@pytest.fixture(scope="session")
+def bwrap() -> None:
+    try:
+        sandbox.probe("bwrap")
+    except sandbox.SandboxError as error:
+        if os.environ.get("CONVNETS_REQUIRE_SANDBOX"):
+            raise
+        pytest.skip(str(error))
+
+
+def command(*words: object, **options) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "utils.grading", *map(str, words)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
+    )
+
+
+# ------------------------------------------------------------------ what crosses the wall
+
+
+numbers = hnp.arrays(
+    st.sampled_from([np.float64, np.float32, np.int64, np.uint8, np.bool_, np.complex128]),
+    hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4),
+)
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**62), 2**62) | st.text(max_size=5) | numbers,
+    lambda inner: (
+        st.lists(inner, max_size=3).map(tuple) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(plain)
+def test_what_is_sent_arrives(value):
+    buffers: list[bytes] = []
+    tree = wire.encode(value, buffers)
+    frame = wire.pack(tree, buffers)
+    back = wire.decode(*wire.unpack(frame[8:]))
+    np.testing.assert_equal(back, value)
+
+
+@given(st.binary(max_size=200))
+def test_noise_is_refused_without_a_crash(noise):
+    try:
+        tree, buffers = wire.unpack(noise)
+        wire.decode(tree, buffers)
+    except wire.WireError:
+        pass
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"array": ["<f8", [10**12], 0]},
+        {"array": ["|O", [1], 0]},
+        {"array": ["<U4", [1], 0]},
+        {"array": ["<f8", [-1], 0]},
+        {"array": ["<f8", [1], -1]},
+        {"array": ["<f8", [2], 0]},
+        {"array": "x"},
+        {"call": "os.system"},
+        {"tuple": 3},
+        [],
+        None,
+    ],
+)
+def test_lies_about_arrays_are_refused(tree):
+    with pytest.raises(wire.WireError):
+        wire.decode(tree, [bytes(8)])
+
+
+def test_objects_do_not_pass():
+    for value in (object(), {1, 2}, {1: 2}, np.array([object()]), np.array(["a"]), lambda: 0):
+        with pytest.raises(TypeError):
+            wire.encode(value, [])
+
+
+# ------------------------------------------------------------------ who handed in what
+
+
+@pytest.mark.parametrize(
+    ("path", "student", "late"),
+    [
+        ("ada.ipynb", "ada", False),
+        ("ada_03_convolution_layer.ipynb", "ada", False),
+        ("03_convolution_layer_ada.ipynb", "ada", False),
+        ("03_convolution_layer - ada (2).ipynb", "ada", False),
+        ("ada/03_convolution_layer.ipynb", "ada", False),
+        ("ada/ex03/03_convolution_layer (1).ipynb", "ada", False),
+        ("submitted/ada/03_convolution_layer/03_convolution_layer.ipynb", "ada", False),
+        ("Ada Lovelace_1234_assignsubmission_file_/03_convolution_layer.ipynb", "Ada Lovelace", False),
+        ("lovelaceada_1234_5678_03_convolution_layer.ipynb", "lovelaceada", False),
+        ("lovelaceada_LATE_1234_5678_03_convolution_layer-1.ipynb", "lovelaceada", True),
+        ("03_convolution_layer.ipynb", "03_convolution_layer", False),
+        ("Zoë Ångström.ipynb", "Zoë Ångström", False),
+    ],
+)
+def test_the_student_is_found_in_the_path(path, student, late):
+    assert submissions.student_of(path) == (student, late)
+
+
+def test_nothing_is_dropped_silently(tmp_path: Path):
+    folder = tmp_path / "in"
+    for name in ("ada.ipynb", "ada (1).ipynb", "bob/03_convolution_layer.ipynb", "eve.pdf"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("{}")
+    (folder / "link.ipynb").symlink_to("/etc/passwd")
+    (folder / ".ipynb_checkpoints").mkdir()
+    (folder / ".ipynb_checkpoints/ada.ipynb").write_text("{}")
+    roster = {"ada": "s1", "cleo": "s3"}
+    found = submissions.collect(folder, tmp_path / "out", roster, datetime.datetime(2000, 1, 1))
+    assert sorted(s.original for s in found.submissions) == [
+        "ada (1).ipynb",
+        "ada.ipynb",
+        "bob/03_convolution_layer.ipynb",
+    ]
+    assert {s.student for s in found.submissions} == {"s1", "bob"}
+    assert all(s.late for s in found.submissions)
+    said = "\n".join(found.remarks)
+    for words in (
+        "eve.pdf: not a notebook",
+        "link.ipynb: a link",
+        "'bob' is not on the roster",
+        "s3: nothing",
+    ):
+        assert words in said
+    assert found.missing == ["s3"]
+
+
+def test_a_zip_cannot_reach_outside(tmp_path: Path):
+    archive = tmp_path / "in.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as z:
+        z.writestr("ada/03_convolution_layer.ipynb", "{}")
+        for name in ("../out.ipynb", "/abs.ipynb", "a/../../b.ipynb", "C:\\x.ipynb", "a\\..\\..\\c.ipynb"):
+            z.writestr(name, "evil")
+        link = zipfile.ZipInfo("link.ipynb")
+        link.external_attr = (0o120777) << 16
+        z.writestr(link, "/etc/passwd")
+    inside = tmp_path / "deep/er"
+    found = submissions.collect(archive, inside)
+    assert [s.original for s in found.submissions] == ["ada/03_convolution_layer.ipynb"]
+    assert len(found.remarks) == 6
+    assert {p.name for p in tmp_path.rglob("*") if p.is_file()} == {"in.zip", "03_convolution_layer.ipynb"}
+
+
+def test_a_zip_bomb_is_not_unpacked(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(submissions, "MAX_FILE", 10**6)
+    archive = tmp_path / "in.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as z:
+        z.writestr("ada.ipynb", bytes(10**7))
+    found = submissions.collect(archive, tmp_path / "out")
+    assert not found.submissions
+    assert "too large" in found.remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name\nada\n", "expected a column `student`"),
+        ("submission,student\nada,\n", "line 2"),
+        ("submission,student\nada,s1\nada,s2\n", "line 3"),
+    ],
+)
+def test_a_wrong_roster_is_explained(tmp_path: Path, text, words):
+    path = tmp_path / "roster.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=words):
+        submissions.read_roster(path)
+
+
+def test_every_task_has_its_answer_in_the_released_exercise():
+    for exercise in checks.exercises():
+        assert set(notebook.answers(exercise)) == {task.name for task in checks.tasks(exercise)}
+
+
+# ------------------------------------------------------------------ the command
+
+
+@pytest.fixture
+def classroom(tmp_path: Path) -> Path:
+    """Three students in nbgrader's layout: full marks, nothing, a broken file."""
+    for student, source in {"ada": SOLVED, "bob": BLANK}.items():
+        place = tmp_path / "submitted" / student / "ex03"
+        place.mkdir(parents=True)
+        shutil.copy(source, place / "03_convolution_layer.ipynb")
+    (tmp_path / "submitted/eve/ex03").mkdir(parents=True)
+    (tmp_path / "submitted/eve/ex03/03_convolution_layer.ipynb").write_text("{broken")
+    return tmp_path
+
+
+def grades(folder: Path) -> dict[str, dict]:
+    with (folder / "grades.csv").open(encoding="utf-8") as file:
+        return {row["student"]: row for row in csv.DictReader(file)}
+
+
+def test_a_class_is_graded_resumed_and_written_to_the_gradebook(bwrap, classroom: Path):
+    """One long test, because each step needs the one before it."""
+    results, database = classroom / "results", classroom / "gradebook.db"
+    words = (classroom / "submitted", "-o", results, "--seed", 5, "--jobs", 2)
+    first = command(*words, "--gradebook", database)
+    assert first.returncode == 1, first.stderr  # one could not be read
+    table = grades(results)
+    assert {name: float(row["points"]) for name, row in table.items()} == {"ada": 10, "bob": 0, "eve": 0}
+    assert "damaged" in table["eve"]["status"]
+    assert float(table["ada"]["ex03.conv2d"]) == 2.5
+
+    # feedback says what to do and never what was expected
+    pages = {p.name.split("_")[0]: p.read_text(encoding="utf-8") for p in (results / "feedback").iterdir()}
+    assert "10 of 10 points" in pages["ada"]
+    assert "Not answered yet" in pages["bob"]
+    shown = set(re.findall(r"[\d,]+", html.unescape(pages["bob"])))
+    for case in checks.find("ex03.layer").make_cases(5):
+        assert str(checks.find("ex03.layer").reference(*case.args)) not in shown
+
+    # nothing changed: nothing is graded again; one changed: one is
+    records = {p: p.stat().st_mtime_ns for p in (results / "records").iterdir()}
+    again = command(*words)
+    assert "3 graded before and unchanged" in again.stdout
+    assert {p: p.stat().st_mtime_ns for p in (results / "records").iterdir()} == records
+    shutil.copy(SOLVED, classroom / "submitted/bob/ex03/03_convolution_layer.ipynb")
+    command(*words)
+    assert float(grades(results)["bob"]["points"]) == 10
+    changed = [p for p, stamp in records.items() if p.stat().st_mtime_ns != stamp]
+    assert [p.name.split("_")[0] for p in changed] == ["bob"]
+
+    # an appeal: the whole report of one student, nothing else touched
+    appeal = command(*words, "--student", "ada", "--verbose")
+    assert "10.00/10" in appeal.stdout
+    assert "[ok]" in appeal.stdout
+    assert set(grades(results)) == {"ada", "bob", "eve"}
+
+    # the gradebook, read by nbgrader's own exporter
+    program = Path(sys.executable).parent / "nbgrader"
+    path = os.pathsep.join([str(program.parent), os.environ["PATH"]])
+    subprocess.run(
+        [program, "export", f"--db=sqlite:///{database}", "--to=out.csv"],
+        cwd=classroom, check=True, capture_output=True, env={**os.environ, "PATH": path},
+    )  # fmt: skip
+    with (classroom / "out.csv").open(encoding="utf-8") as file:
+        exported = {
+            row["student_id"]: (float(row["score"]), float(row["max_score"])) for row in csv.DictReader(file)
+        }
+    assert exported["ada"] == (10, 10)
+    assert exported["bob"] == (0, 10)
+
+
+@pytest.mark.slow
+def test_nbgrader_gives_honest_submissions_the_same_points(bwrap, tmp_path: Path):
+    """Stock nbgrader on the released notebook, and our grader: right, blank, and partly right."""
+    name = BLANK.stem
+    honest = {
+        "right": SOLVED.read_bytes(),
+        "blank": BLANK.read_bytes(),
+        "partly": SUBMISSIONS["subtly wrong"].make(),
+    }
+    (tmp_path / "source" / name).mkdir(parents=True)
+    shutil.copy(BLANK, tmp_path / "source" / name)
+    for student, content in honest.items():
+        (tmp_path / "submitted" / student / name).mkdir(parents=True)
+        (tmp_path / "submitted" / student / name / f"{name}.ipynb").write_bytes(content)
+    program = Path(sys.executable).parent
+    environment = {
+        **os.environ,
+        "PATH": os.pathsep.join([str(program), os.environ["PATH"]]),
+        "PYTHONPATH": str(ROOT),
+    }
+    for verb in (["generate_assignment", name, "--force"], ["autograde", name], ["export"]):
+        ran = subprocess.run(
+            [program / "nbgrader", *verb],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr[-2000:]
+    with (tmp_path / "grades.csv").open(encoding="utf-8") as file:
+        theirs = {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
+    for student in honest:
+        path = tmp_path / "submitted" / student / name / f"{name}.ipynb"
+        assert grade_one(path, Settings(seed=0))["points"] == pytest.approx(theirs[student])
+
+
+def test_interrupted_runs_go_on(bwrap, tmp_path: Path):
+    """Ctrl-C in the middle: what is graded is kept, the rest follows in the next run."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for i in range(6):
+        shutil.copy(BLANK, folder / f"student{i}.ipynb")
+    words = [sys.executable, "-m", "utils.grading", str(folder), "-o", str(tmp_path / "out"), "--jobs", "1"]
+    process = subprocess.Popen(
+        words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    end = time.monotonic() + 120
+    while len(list((tmp_path / "out/records").glob("*.json"))) < 2 and time.monotonic() < end:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=60)
+    kept = len(list((tmp_path / "out/records").glob("*.json")))
+    assert process.returncode not in (0, None)
+    assert kept >= 2
+    second = command(folder, "-o", tmp_path / "out", "--jobs", 1)
+    assert second.returncode == 0, second.stderr
+    assert f"{kept} graded before and unchanged" in second.stdout
+    assert len(list((tmp_path / "out/records").glob("*.json"))) == 6
+
+
+@pytest.mark.slow
+def test_a_cluster_loses_nothing_when_a_worker_is_killed(bwrap, tmp_path: Path):
+    """A real Dask cluster of two processes; one of them is killed while it grades."""
+    distributed = pytest.importorskip("distributed")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for i in range(8):
+        shutil.copy(SOLVED if i % 2 else BLANK, folder / f"student{i}.ipynb")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        words = [sys.executable, "-m", "utils.grading", str(folder), "-o", str(tmp_path / "out")]
+        process = subprocess.Popen(
+            [*words, "--dask", cluster.scheduler_address], cwd=ROOT, stdout=subprocess.PIPE
+        )
+        end = time.monotonic() + 120
+        while not list((tmp_path / "out/records").glob("*.json")) and time.monotonic() < end:
+            time.sleep(0.05)
+        os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
+        process.communicate(timeout=200)
+        assert process.returncode == 0
+    table = grades(tmp_path / "out")
+    assert {name: float(row["points"]) for name, row in table.items()} == {
+        f"student{i}": 10.0 * (i % 2) for i in range(8)
+    }
+
+
+def test_private_cases_take_the_place_of_the_published(bwrap, tmp_path: Path):
+    cases = tmp_path / "mine.py"
+    cases.write_text(
+        "from utils.checks import Case\n"
+        "CASES = {'ex03.same_padding': lambda rng: [Case('a private one', 4.0, (int(rng.integers(20, 30)), 3, 2))]}\n"
+    )
+    record = grade_one(SOLVED, Settings(cases=str(cases)))
+    assert record["points"] == record["max_points"] == 12.5
+    assert "a private one" in json.dumps(record)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nowhere"], "no file or folder"),
+        ([ROOT / "README.md"], "expected a folder"),
+        ([ROOT / "solutions", "--exercise", "ex99"], "ex99"),
+        ([ROOT / "solutions", "--cases", "nowhere.py"], "nowhere.py"),
+        ([ROOT / "solutions", "--due", "yesterday"], "yesterday"),
+        ([ROOT / "solutions", "--limit-call", "-1"], "call: expected a number above 0"),
+        ([ROOT / "solutions", "--jobs", "0"], "--jobs"),
+        ([ROOT / "solutions", "--dask", "tcp://127.0.0.1:1"], "no scheduler answers"),
+    ],
+)
+def test_mistakes_in_the_command_are_named(bwrap, tmp_path: Path, words, said):
+    ran = command(*words, "-o", tmp_path / "out")
+    assert ran.returncode == 2, ran.stdout
+    assert said in ran.stderr
+
+
+def test_without_bubblewrap_it_refuses_and_says_what_else_there_is(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(sandbox.SandboxError, match=r"(?s)not installed.*--sandbox docker.*--sandbox rlimit"):
+        sandbox.probe("bwrap")
+
+
+def test_rlimit_warns_and_grades(tmp_path: Path):
+    shutil.copy(BLANK, tmp_path / "ada.ipynb")
+    ran = command(tmp_path, "-o", tmp_path / "out", "--sandbox", "rlimit")
+    assert ran.returncode == 0, ran.stderr
+    assert "Warning" in ran.stderr
+    assert not list((tmp_path / "out").rglob("*.part"))
+
+
+def test_file_names_are_safe_and_formulas_harmless(tmp_path: Path):
+    record = run.failed("no") | {
+        "student": "../../=cmd|' /C calc'!A0", "key": "0123", "counts": True, "late": False,
+        "original": "=1+1", "modified": "", "known": True,
+    }  # fmt: skip
+    assert "/" not in report.file_name(record)
+    report.write_grades(tmp_path / "grades.csv", [record | {"student": "=1+1"}], [])
+    assert "\n'=1+1" in (tmp_path / "grades.csv").read_text()
+    page = report.feedback(record | {"student": "<script>alert(1)</script>"})
+    assert "<script>" not in page

@@ -1,0 +1,81 @@
+"""Every hostile, broken or odd submission gets the points it must get, and harms nobody."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from hostile_submissions import FULL, SUBMISSIONS
+
+from utils.grading import sandbox
+from utils.grading.grade import Settings, grade_one
+from utils.grading.sandbox import Limits
+
+LIMITS = Limits(cell=12, call=4, total=100, memory=1500)
+
+
+@pytest.fixture(scope="session")
+def walls() -> Settings:
+    """Settings with the best sandbox here; continuous integration must have bubblewrap."""
+    try:
+        sandbox.probe("bwrap")
+    except sandbox.SandboxError as error:
+        if os.environ.get("CONVNETS_REQUIRE_SANDBOX"):
+            raise
+        pytest.skip(str(error))
+    return Settings(seed=11, limits=LIMITS)
+
+
+def processes_with(word: str) -> list[str]:
+    lines = subprocess.run(
+        ["ps", "-eo", "args"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    return [line for line in lines if word in line]
+
+
+@pytest.mark.parametrize("name", SUBMISSIONS)
+def test_submission_gets_its_points(name: str, walls: Settings, tmp_path: Path):
+    handed = SUBMISSIONS[name]
+    home = tmp_path / "in"
+    home.mkdir()
+    path = home / "submission.ipynb"
+    path.write_bytes(handed.make())
+    before = sorted(p.name for p in home.iterdir())
+    temporary = set(Path(os.environ.get("TMPDIR", "/tmp")).glob("grading-*"))
+
+    record = grade_one(path, walls)
+
+    said = "\n".join(
+        [record["status"], *(c["message"] for c in record["cells"]), *(t["text"] for t in record["tasks"])]
+    )
+    assert record["points"] == pytest.approx(handed.points), said
+    assert handed.words in said
+    assert record["max_points"] in (0, FULL)
+    if handed.clean:
+        assert record["cells"] == []
+    # nobody else is affected: nothing written beside the submission, nothing left running or lying about
+    assert sorted(p.name for p in home.iterdir()) == before
+    assert not processes_with("sleep 98765")
+    left = set(Path(os.environ.get("TMPDIR", "/tmp")).glob("grading-*")) - temporary
+    assert not [folder for folder in left if not _belongs_to_a_neighbor(folder)]
+
+
+def _belongs_to_a_neighbor(folder: Path) -> bool:
+    """Tests run side by side: a folder that is still in use is another test's."""
+    return (folder / "work").exists()
+
+
+def test_same_seed_same_record_other_seed_same_points(walls: Settings, tmp_path: Path):
+    path = tmp_path / "submission.ipynb"
+    path.write_bytes(SUBMISSIONS["subtly wrong"].make())
+    first, second = grade_one(path, walls), grade_one(path, walls)
+    first.pop("seconds"), second.pop("seconds")
+    assert first == second
+
+
+def test_alternatives_get_full_marks_in_the_sandbox(walls: Settings, tmp_path: Path):
+    shutil.copy(Path("solutions/06_numpy_network.ipynb").resolve(), tmp_path / "a.ipynb")
+    assert grade_one(tmp_path / "a.ipynb", walls)["points"] == FULL
