@@ -151,32 +151,31 @@ def _copy(folder: Path) -> Path:
 
 
 def _docker(limits: Limits, course: Path) -> list[str]:
-    """docker run: no network, no capabilities, a read-only root; the daemon enforces memory and processes."""
-    words = [
-        "docker",
-        "run",
-        "--rm",
-        "--interactive",
-        "--network",
-        "none",
-        "--read-only",
-        "--cap-drop",
-        "ALL",
-    ]
-    words += ["--security-opt", "no-new-privileges", "--user", f"{NOBODY}:{NOBODY}", "--cpus", "1"]
-    words += ["--memory", f"{limits.memory}m", "--memory-swap", f"{limits.memory}m"]
-    words += [
-        "--pids-limit",
-        str(limits.processes),
-        "--tmpfs",
-        f"/tmp:size={limits.file}m",
-        "--workdir",
-        "/tmp",
-    ]
-    words += ["--volume", f"{course}:{INSIDE}:ro"]
-    for name, value in environment().items():
-        words += ["--env", f"{name}={value}"]
+    """docker run: no network, no capabilities, a read-only root; the daemon limits memory and processes."""
+    options = {
+        "name": course.parent.name,
+        "network": "none",
+        "cap-drop": "ALL",
+        "security-opt": "no-new-privileges",
+        "user": f"{NOBODY}:{NOBODY}",
+        "cpus": "1",
+        "memory": f"{limits.memory}m",
+        "memory-swap": f"{limits.memory}m",
+        "pids-limit": str(limits.processes),
+        "tmpfs": f"/tmp:size={limits.file}m",
+        "workdir": "/tmp",
+        "volume": f"{course}:{INSIDE}:ro",
+    }
+    words = ["docker", "run", "--rm", "--interactive", "--read-only"]
+    words += [f"--{name}={value}" for name, value in options.items()]
+    words += [f"--env={name}={value}" for name, value in environment().items()]
     return [*words, IMAGE, "python", "-I", f"{INSIDE}/utils/grading/worker.py", INSIDE]
+
+
+def stop(kind: str, folder: Path) -> None:
+    """End what outlives the command that started it: a container goes on when `docker run` is killed."""
+    if kind == "docker":
+        subprocess.run(["docker", "kill", folder.name], capture_output=True, timeout=60, check=False)
 
 
 def probe(kind: str) -> None:

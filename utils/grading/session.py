@@ -30,7 +30,7 @@ class Session:
     """One running worker. Use as a context manager, so that nothing is left running."""
 
     def __init__(self, kind: str, limits: Limits):
-        self.limits = limits
+        self.kind, self.limits = kind, limits
         self.folder = Path(tempfile.mkdtemp(prefix="grading-"))
         words = sandbox.command(kind, limits, self.folder)
         work = self.folder / "work"
@@ -112,6 +112,7 @@ class Session:
                 kill()
             except (ProcessLookupError, PermissionError):
                 continue
+        sandbox.stop(self.kind, self.folder)
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
             try:
