@@ -19,8 +19,11 @@ from utils.functional import (
     im2col,
     pad2d,
     row_strips,
+    unfold,
     windows,
 )
+from utils.functional.arrays import aligned, batch_last
+from utils.functional.unfold import inside
 
 FAST_FORMS = [conv2d, conv2d_im2col, conv2d_shifted]
 FORMS = [*FAST_FORMS, conv2d_naive]
@@ -213,24 +216,63 @@ def test_windows_are_what_slicing_gives_and_copy_nothing(rows, columns):
     np.testing.assert_array_equal(np.moveaxis(moved, 1, 0), view)
 
 
-def test_row_strips_hold_the_rows_that_an_output_row_sees():
-    x = np.random.default_rng(0).normal(size=(2, 6, 7, 5))
-    geometry = conv_geometry((7, 5), (3, 2), (2, 1), ((1, 0), (0, 2)), (2, 1))
-    strips = row_strips(x, geometry, groups=3)  # (OH, g, kh, C/g, W', N)
-    padded = pad2d(x, geometry.padding)
-    assert strips.shape == (geometry.output_size[0], 3, 3, 2, 7, 2)
-    for r in range(len(strips)):
-        for i in range(3):
-            expected = padded[:, :, 2 * r + 2 * i].reshape(2, 3, 2, 7)  # (N, g, C/g, W')
-            np.testing.assert_array_equal(strips[r, :, i], expected.transpose(1, 2, 3, 0))
+@pytest.mark.parametrize("rows", [1, 2, 3, 10])
+@pytest.mark.parametrize("band_bytes", [1, 3000, 10**9])
+def test_row_strips_hold_what_each_kernel_column_sees(rows, band_bytes, monkeypatch):
+    monkeypatch.setattr(unfold, "BAND_BYTES", band_bytes)
+    x = np.random.default_rng(0).normal(size=(2, 6, 9, 8))
+    geometry = conv_geometry((9, 8), (3, 2), (2, 3), ((1, 0), (2, 1)), (2, 1))
+    OH, OW = geometry.output_size
+    view = windows(pad2d(x, geometry.padding), (3, 2), (2, 3), (2, 1))  # (N, C, OH, OW, kh, kw)
+    met = []
+    for some, seen in row_strips(batch_last(x, 3), geometry, rows):
+        for v in range(2):
+            expected = view[:, :, some, :, :, v].reshape(2, 3, 2, -1, OW, 3).transpose(3, 1, 5, 2, 4, 0)
+            np.testing.assert_array_equal(seen[v], expected.reshape(-1, 3, 3 * 2, OW * 2), strict=True)
+        met += range(OH)[some]
+    assert met == list(range(OH))
 
 
-def test_without_dilation_the_strips_are_matrices_in_place():
-    """The claim of conv2d: neither strips nor shifting them along the width copies a pixel."""
+@pytest.mark.parametrize("stride", [(1, 1), (2, 1), (1, 2), (3, 3)])
+def test_without_dilation_the_strips_are_matrices_in_place(stride):
+    """The claim of conv2d: sliding the kernel copies no pixel, whatever the stride."""
     x = np.random.default_rng(0).normal(size=(4, 6, 7, 5))
-    strips = row_strips(x, conv_geometry((7, 5), 3, (2, 1), 1), groups=2)
-    shifted = strips[1:3, ..., 1:6, :]
-    assert np.shares_memory(shifted.reshape(2, 2, 3 * 3, 5 * 4), strips)
+    for _, seen in row_strips(batch_last(x, 2), conv_geometry((7, 5), 3, stride, 1), 2):
+        for v in range(1, 3):
+            assert seen[v].base is not None
+            assert np.may_share_memory(seen[v], seen[0])  # one buffer
+
+
+def test_a_batch_that_is_last_in_memory_is_not_copied():
+    y = conv2d(np.ones((4, 3, 6, 5)), np.ones((8, 3, 3, 3)))
+    assert np.shares_memory(batch_last(y, 2), y)
+    assert batch_last(y, 2).shape == (4, 2, 4, 3, 4)
+    assert not np.shares_memory(batch_last(np.ones((4, 3, 6, 5))), y)
+
+
+@pytest.mark.parametrize("shape", [(1,), (3, 5), (0, 4)])
+def test_aligned_arrays_begin_with_a_cache_line(shape):
+    for dtype in (np.float32, np.float64, np.int64):
+        array = aligned(shape, dtype)
+        assert array.ctypes.data % 64 == 0 or not array.size
+        assert (array.shape, array.dtype) == (shape, dtype)
+
+
+@given(st.integers(-9, 9), st.integers(1, 4), st.integers(1, 6), st.integers(1, 8))
+def test_inside_finds_the_places_that_exist(offset, step, count, size):
+    places = [offset + i * step for i in range(count)]
+    which, where = inside(offset, step, count, size)
+    assert places[which] == [p for p in places if 0 <= p < size] == list(range(size))[where]
+
+
+@examples(100)
+@given(layers(), st.sampled_from([1, 10**9]))
+def test_both_orders_give_the_same(layer, deep):
+    arrays, ours, _ = layer
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(convolution, "DEEP", deep)
+        y = conv2d(*arrays, **ours)
+    np.testing.assert_allclose(y, conv2d_im2col(*arrays, **ours), rtol=0, atol=1e-10, strict=True)
 
 
 # --- the matrix --------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ Pictures are (N, C, H, W): batch, channels, rows, columns. Filters are (K, C/gro
 | `signals`     | one signal or picture and one kernel: `convolve`, `correlate`, `fft_convolve`        |
 | `convolution_backward` | `conv2d_backward`: the gradients at input, weight and bias                  |
 | `transposed`  | `conv_transpose2d`, the gradient used as a layer                                     |
+| `variants`    | `conv3d`, locally connected, tiled, separable, deformable; shuffles; `interpolate`   |
 | `activations` | ReLU and its family, sigmoid, tanh, GELU, softmax                                    |
 | `pooling`     | max, min, sum, average, L_p, stochastic                                              |
 | `pooling_adaptive` | global, adaptive, spatial pyramid                                               |
@@ -105,6 +106,25 @@ from utils.functional.transposed import (
     conv_transpose_output_size,
 )
 from utils.functional.unfold import im2col, pad2d, row_strips, windows
+from utils.functional.variants import (
+    channel_shuffle,
+    channel_shuffle_backward,
+    conv3d,
+    conv3d_backward,
+    deform_conv2d,
+    deform_conv2d_backward,
+    interpolate,
+    interpolate_backward,
+    locally_connected2d,
+    locally_connected2d_backward,
+    pixel_shuffle,
+    pixel_shuffle_backward,
+    resize_matrix,
+    separable_conv2d,
+    separable_conv2d_backward,
+    tiled_conv2d,
+    tiled_conv2d_backward,
+)
 from utils.functional.vlad import netvlad, netvlad_backward
 
 __all__ = [
@@ -116,6 +136,8 @@ __all__ = [
     "avg_pool2d_backward",
     "batch_norm",
     "batch_norm_backward",
+    "channel_shuffle",
+    "channel_shuffle_backward",
     "conv1d",
     "conv2d",
     "conv2d_backward",
@@ -125,6 +147,8 @@ __all__ = [
     "conv2d_im2col",
     "conv2d_naive",
     "conv2d_shifted",
+    "conv3d",
+    "conv3d_backward",
     "conv_geometry",
     "conv_matrix",
     "conv_output_size",
@@ -136,6 +160,8 @@ __all__ = [
     "correlate",
     "cross_entropy",
     "cross_entropy_backward",
+    "deform_conv2d",
+    "deform_conv2d_backward",
     "dropout",
     "dropout_backward",
     "elu",
@@ -148,10 +174,14 @@ __all__ = [
     "global_max_pool2d",
     "global_max_pool2d_backward",
     "im2col",
+    "interpolate",
+    "interpolate_backward",
     "leaky_relu",
     "leaky_relu_backward",
     "linear",
     "linear_backward",
+    "locally_connected2d",
+    "locally_connected2d_backward",
     "log_softmax",
     "log_softmax_backward",
     "lp_pool2d",
@@ -164,11 +194,16 @@ __all__ = [
     "netvlad",
     "netvlad_backward",
     "pad2d",
+    "pixel_shuffle",
+    "pixel_shuffle_backward",
     "pool_geometry",
     "relu",
     "relu_backward",
+    "resize_matrix",
     "row_strips",
     "same_padding",
+    "separable_conv2d",
+    "separable_conv2d_backward",
     "sigmoid",
     "sigmoid_backward",
     "softmax",
@@ -183,6 +218,8 @@ __all__ = [
     "sum_pool2d_backward",
     "tanh",
     "tanh_backward",
+    "tiled_conv2d",
+    "tiled_conv2d_backward",
     "window_extent",
     "windows",
 ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from utils.functional.shapes import as_integer
 
-__all__ = ["as_array", "conv_arrays", "to_common_dtype"]
+__all__ = ["aligned", "as_array", "batch_last", "conv_arrays", "to_common_dtype"]
 
 
 def as_array(value: ArrayLike, name: str, *shapes: str) -> np.ndarray:
@@ -62,3 +64,23 @@ def conv_arrays(
     if bias.shape != (K,):
         raise ValueError(f"bias must have the shape ({K},), one number per filter, got {bias.shape}")
     return to_common_dtype(x, weight, bias)
+
+
+def batch_last(x: np.ndarray, groups: int = 1) -> np.ndarray:
+    """(N, C, H, W) as (H, g, C/g, W, N), in which a row of all pictures is one piece of memory.
+
+    A view where the batch is the fastest axis already, as in what `conv2d` returns; otherwise a copy.
+    """
+    N, C, H, W = x.shape
+    return np.ascontiguousarray(x.transpose(2, 1, 3, 0)).reshape(H, groups, C // groups, W, N)
+
+
+def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """`np.empty` that begins where a cache line of 64 bytes begins; NumPy's begins at any multiple of 16.
+
+    A wide load from across two lines costs two loads. Small matrix products gain up to half of their speed.
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    memory = np.empty(size + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + size].view(dtype).reshape(shape)

@@ -11,7 +11,7 @@ Learning", 2016, equation 9.6).
 | `conv2d_naive`    | what the formula says                         | seven loops                            |
 | `conv2d_im2col`   | copies every window into a column             | one matrix product per picture         |
 | `conv2d_shifted`  | adds up shifted pictures, one per tap         | kh kw thin matrix products             |
-| `conv2d`          | shifts whole strips of rows, copies no window | kw matrix products per block of rows   |
+| `conv2d`          | shifts whole rows, copies no window           | 1 or kw matrix products per row        |
 
 All four take the same arguments, those of `torch.nn.functional.conv2d`, and return the same numbers up to
 rounding.
@@ -22,9 +22,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from utils.functional.arrays import as_array, conv_arrays, to_common_dtype
+from utils.functional.arrays import aligned, as_array, batch_last, conv_arrays, to_common_dtype
 from utils.functional.shapes import (
     AxisPadding,
+    Geometry,
     Padding,
     Pair,
     as_integer,
@@ -32,13 +33,16 @@ from utils.functional.shapes import (
     axis_padding,
     conv_geometry,
 )
-from utils.functional.unfold import im2col, pad2d, row_strips, windows
+from utils.functional.unfold import im2col, inside, pad2d, row_strips, windows
 
 __all__ = ["conv1d", "conv2d", "conv2d_im2col", "conv2d_naive", "conv2d_shifted", "conv_matrix"]
 
-# Bytes of output that conv2d computes at a time. They and the rows they come from should fit into the
-# second-level cache of a core, 1 MB or more on today's processors. Only the speed depends on it.
+# Bytes of output that conv2d computes at a time where it takes several rows at once. They and the rows they
+# come from should fit into the second-level cache of a core, 1 MB or more on today's processors.
 BLOCK_BYTES = 2**18
+# From this many terms kh C/g on, one product per row for all kernel columns is faster than one for each.
+# Only the speed depends on these two.
+DEEP = 64
 
 
 def conv2d(
@@ -65,30 +69,68 @@ def conv2d(
     ValueError that names the argument for wrong shapes and dtypes, for channels that do not match, and
     when the output would be empty. An empty batch is welcome. The inputs are not changed.
 
-    How: a strip of kh rows of the batch, seen by one row of outputs, is a matrix, and shifting it by one
-    pixel is a slice of that matrix (see `row_strips`). So kw matrix products make one row of outputs, for
-    all pictures at once, and no window is copied as long as the stride along the width and the dilation
-    along the height are 1. The result has the batch as its fastest axis in memory, which is the order that
-    the next layer wants; `np.ascontiguousarray` gives the usual one. A relative is M. Cho, D. Brand, "MEC:
-    memory-efficient convolution for deep neural network", 2017, arXiv:1706.06873.
+    How: row by row of outputs, for all pictures at once. kh rows of the batch are a matrix, and a shift by
+    one pixel is a slice of it, so no window is copied. With few channels, shift, then multiply: kw products,
+    one for each kernel column (`_shift_then_multiply`). With many, multiply, then shift: one product serves
+    all kernel columns (`_multiply_then_shift`). The result has the batch as its fastest axis in memory, which
+    is the order that the next layer wants; `np.ascontiguousarray` gives the usual one.
     """
     x, weight, bias = conv_arrays(x, weight, bias, groups)
     geometry = conv_geometry(x.shape[2:], weight.shape[2:], stride, padding, dilation)
     N, (K, C, kh, kw), (OH, OW) = len(x), weight.shape, geometry.output_size
-    sw, dw = geometry.stride[1], geometry.dilation[1]
-
-    strips = row_strips(x, geometry, groups)  # (OH, g, kh, C/g, W', N)
-    taps = weight.reshape(groups, K // groups, C, kh, kw).transpose(4, 0, 1, 3, 2)
-    taps = taps.reshape(kw, groups, K // groups, kh * C)  # for each kernel column and group, a matrix
-    y = np.empty((OH, groups, K // groups, OW * N), x.dtype)
-    y[:] = bias.reshape(groups, K // groups, 1)
-    block = max(1, BLOCK_BYTES // max(1, y[0].nbytes))  # rows of outputs at a time
-    for i in range(0, OH, block):
-        rows = strips[i : i + block]
-        for v in range(kw):
-            seen = rows[..., v * dw : v * dw + (OW - 1) * sw + 1 : sw, :]  # by kernel column v
-            y[i : i + block] += taps[v] @ seen.reshape(len(rows), groups, kh * C, OW * N)
+    weight, bias = weight.reshape(groups, K // groups, C, kh, kw), bias.reshape(groups, K // groups, 1, 1)
+    y = aligned((OH, groups, K // groups, OW, N), x.dtype)
+    add = _multiply_then_shift if in_one_product(geometry, C, K // groups) else _shift_then_multiply
+    add(batch_last(x, groups), weight, bias, geometry, y)
     return y.reshape(OH, K, OW, N).transpose(3, 1, 0, 2)  # (N, K, OH, OW)
+
+
+def in_one_product(geometry: Geometry, C: int, K: int) -> bool:
+    """Whether one product per row should serve all kernel columns; C and K are the channels of a group.
+
+    So it is for long sums, and for depthwise layers, whose products are thin in any case.
+    """
+    return geometry.kernel_size[0] * C >= DEEP or C == K == 1
+
+
+def _shift_then_multiply(x, weight, bias, geometry, y):
+    """Fill y (OH, g, K/g, OW, N) from x (H, g, C/g, W, N), weight (g, K/g, C/g, kh, kw), bias (g, K/g, 1, 1).
+
+    Kernel column v sees a matrix with a row for each (u, c) and a column for each (j, n), see `row_strips`. A
+    relative is M. Cho, D. Brand, "MEC: memory-efficient convolution for deep neural network", 2017,
+    arXiv:1706.06873.
+    """
+    g, K, C, kh, kw = weight.shape
+    taps = weight.transpose(4, 0, 1, 3, 2).reshape(kw, g, K, kh * C)  # for each kernel column, a matrix
+    block = max(1, BLOCK_BYTES // max(1, y[0].nbytes))  # rows of outputs at a time
+    for rows, seen in row_strips(x, geometry, block):
+        y[rows] = bias
+        for v in range(kw):
+            y[rows] += (taps[v] @ seen[v]).reshape(y[rows].shape)
+
+
+def _multiply_then_shift(x, weight, bias, geometry, y):
+    """Fill y (OH, g, K/g, OW, N) from x (H, g, C/g, W, N), weight (g, K/g, C/g, kh, kw), bias (g, K/g, 1, 1).
+
+    One product gives what each kernel column finds at each pixel of a row; it is added to the outputs that
+    see that pixel. With stride s, kernel columns share the product if they see the same s-th pixels.
+    """
+    (H, g, C, W, N), (OH, _, K, OW, _), (kh, kw) = x.shape, y.shape, geometry.kernel_size
+    (sh, sw), (dh, dw), ((top, _), (left, _)) = geometry.stride, geometry.dilation, geometry.padding
+    meet = [inside(v * dw - left, sw, OW, W) for v in range(kw)]  # (outputs, pixels) of kernel column v
+    piles = [[v for v in range(kw) if (v * dw - left) % sw == first] for first in range(min(sw, W))]
+    taps = [weight[..., vs].transpose(0, 4, 1, 3, 2).copy() for vs in piles]  # (g, vs, K/g, kh, C/g)
+    for i in range(OH):
+        y[i] = bias
+        u, rows = inside(i * sh - top, dh, kh, H)  # the kernel rows that see rows of the picture
+        for first, vs in enumerate(piles):
+            seen = x[rows, ..., first::sw, :].swapaxes(0, 1)  # (g, kh, C/g, W/s, N)
+            depth, width = seen.shape[1] * C, seen.shape[3]
+            found = taps[first][:, :, :, u].reshape(g, len(vs) * K, depth) @ seen.reshape(g, depth, width * N)
+            found = found.reshape(g, len(vs), K, width, N)
+            for k, (outputs, pixels) in enumerate(meet[v] for v in vs):
+                place = slice(pixels.start // sw, pixels.start // sw + outputs.stop - outputs.start)
+                y[i, :, :, outputs] += found[:, k, :, place]
 
 
 def conv2d_naive(

@@ -21,15 +21,15 @@ Y. Bengio, A. Courville, "Deep Learning", 2016, section 9.5.
 
 from __future__ import annotations
 
-from math import gcd
+import math
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from utils.functional.arrays import as_array, conv_arrays, to_common_dtype
-from utils.functional.convolution import BLOCK_BYTES
+from utils.functional.arrays import aligned, as_array, batch_last, conv_arrays, to_common_dtype
+from utils.functional.convolution import BLOCK_BYTES, in_one_product
 from utils.functional.shapes import Geometry, Padding, Pair, as_integer, as_pair, conv_geometry
-from utils.functional.unfold import row_strips
+from utils.functional.unfold import inside, row_strips
 
 __all__ = ["conv2d_backward", "conv2d_backward_naive", "conv2d_grad_input", "conv2d_grad_weight"]
 
@@ -103,23 +103,35 @@ def grad_weight(delta: np.ndarray, x: np.ndarray, geometry: Geometry, groups: in
 
     delta (N, K, OH, OW), x (N, C, H, W); returns (K, C/groups, kh, kw). Chapter 4, (4.16).
 
-    How: kernel column v looks at the strip of an output row (see `row_strips`) as a matrix with a row for
-    each (u, c) and a column for each (j, n). Times the row of delta, transposed, this sums over j and n.
+    How: what kernel column v sees in a row is a matrix with a row for each (u, c) and a column for each
+    (j, n), as in `conv2d`. Times the row of delta, transposed, this sums over j and n. With few channels the
+    rows are copied together first (`row_strips`), with many they are taken as they lie.
     """
-    N, K, OH, OW = delta.shape
-    (kh, kw), C, sw, dw = geometry.kernel_size, x.shape[1] // groups, geometry.stride[1], geometry.dilation[1]
-    strips = row_strips(x, geometry, groups)  # (OH, g, kh, C/g, W', N)
-    delta = delta.reshape(N, groups, K // groups, OH, OW).transpose(3, 1, 4, 0, 2)  # (OH, g, OW, N, K/g)
-    grad = np.zeros((kw, groups, kh * C, K // groups), x.dtype)
-    block = max(1, BLOCK_BYTES // max(1, delta[0].nbytes))  # rows of outputs at a time
-    for i in range(0, OH, block):
-        rows = strips[i : i + block]
-        deltas = delta[i : i + block].reshape(len(rows), groups, OW * N, K // groups)
-        for v in range(kw):
-            seen = rows[..., v * dw : v * dw + (OW - 1) * sw + 1 : sw, :]  # by kernel column v
-            grad[v] += (seen.reshape(len(rows), groups, kh * C, OW * N) @ deltas).sum(0)
-    grad = grad.reshape(kw, groups, kh, C, K // groups).transpose(1, 4, 3, 2, 0)
-    return grad.reshape(K, C, kh, kw)
+    K, C, (kh, kw) = delta.shape[1] // groups, x.shape[1] // groups, geometry.kernel_size
+    x, delta = batch_last(x, groups), batch_last(delta, groups)  # (H, g, C/g, W, N), (OH, g, K/g, OW, N)
+    grad = np.zeros((kw, groups, kh, C, K), x.dtype)
+    if in_one_product(geometry, C, K):
+        _add_row_by_row(x, delta, geometry, grad)
+    else:
+        deltas = delta.reshape(*delta.shape[:3], math.prod(delta.shape[3:])).swapaxes(2, 3)
+        block = max(1, BLOCK_BYTES // max(1, delta[0].nbytes))  # rows of outputs at a time
+        for rows, seen in row_strips(x, geometry, block):
+            for v in range(kw):
+                grad[v] += (seen[v] @ deltas[rows]).sum(0).reshape(grad[v].shape)
+    return grad.transpose(1, 4, 3, 2, 0).reshape(groups * K, C, kh, kw)
+
+
+def _add_row_by_row(x, delta, geometry, grad):
+    """Add to grad (kw, g, kh, C/g, K/g) from x (H, g, C/g, W, N) and delta (OH, g, K/g, OW, N)."""
+    (H, g, C, W, N), (OH, _, K, OW, _), (kh, kw) = x.shape, delta.shape, geometry.kernel_size
+    (sh, sw), (dh, dw), ((top, _), (left, _)) = geometry.stride, geometry.dilation, geometry.padding
+    for i, v in np.ndindex(OH, kw):
+        u, rows = inside(i * sh - top, dh, kh, H)  # the kernel rows that see rows of the picture
+        outputs, columns = inside(v * dw - left, sw, OW, W)
+        seen = x[rows, ..., columns, :].swapaxes(0, 1)  # (g, kh, C/g, columns, N)
+        depth, count = seen.shape[1] * C, seen.shape[3] * N
+        deltas = delta[i, :, :, outputs].reshape(g, K, count).swapaxes(1, 2)
+        grad[v][:, u] += (seen.reshape(g, depth, count) @ deltas).reshape(grad[v][:, u].shape)
 
 
 def grad_input(
@@ -134,22 +146,23 @@ def grad_input(
     so do, in the kernel turned upside down, the kernel rows u = (a + p - i s) / d through which they saw it.
     One matrix product sums over u and m. What it gives for kernel column v is added v d pixels to the right.
     """
-    (N, _, OH, OW), (K, C, kh, kw), (H, W) = delta.shape, weight.shape, input_size
-    (top, _), (left, right), sw, dw = *geometry.padding, geometry.stride[1], geometry.dilation[1]
-    delta = delta.reshape(N, groups, K // groups, OH, OW).transpose(1, 3, 2, 4, 0)
-    delta = np.ascontiguousarray(delta)  # (g, OH, K/g, OW, N)
+    (N, *_, OW), (K, C, kh, kw), (H, W) = delta.shape, weight.shape, input_size
+    (top, _), (left, _), sw, dw = *geometry.padding, geometry.stride[1], geometry.dilation[1]
+    delta = batch_last(delta, groups).swapaxes(0, 1)  # (g, OH, K/g, OW, N)
     taps = weight[:, :, ::-1].reshape(groups, K // groups, C, kh, kw).transpose(0, 4, 2, 3, 1)
     taps = np.ascontiguousarray(taps)  # (g, kw, C/g, kh, K/g), upside down
-    grad = np.zeros((H, groups, C, left + W + right, N), weight.dtype)
+    meet = [inside(v * dw - left, sw, OW, W) for v in range(kw)]  # (outputs, pixels) of kernel column v
+    grad = aligned((H, groups, C, W, N), weight.dtype)
     for a in range(H):
         outputs, rows = meetings(a + top, geometry)
         seen, through = delta[:, outputs], taps[..., rows, :]
         depth = seen.shape[1] * seen.shape[2]  # how many (i, m) touch this row
         spread = through.reshape(groups, kw * C, depth) @ seen.reshape(groups, depth, OW * N)
         spread = spread.reshape(groups, kw, C, OW, N)
-        for v in range(kw):
-            grad[a, :, :, v * dw : v * dw + (OW - 1) * sw + 1 : sw] += spread[:, v]
-    return grad[..., left : left + W, :].transpose(4, 1, 2, 0, 3).reshape(N, groups * C, H, W)
+        grad[a] = 0
+        for v, (outputs, pixels) in enumerate(meet):
+            grad[a, :, :, pixels] += spread[:, v, :, outputs]
+    return grad.reshape(H, groups * C, W, N).transpose(3, 1, 0, 2)
 
 
 def meetings(a: int, geometry: Geometry) -> tuple[slice, slice]:
@@ -164,7 +177,7 @@ def meetings(a: int, geometry: Geometry) -> tuple[slice, slice]:
     if not rows:  # no window looked at this row
         return slice(0), slice(0)
     first, last = (a - rows[-1] * d) // s, (a - rows[0] * d) // s
-    step = gcd(s, d)
+    step = math.gcd(s, d)
     return slice(first, last + 1, d // step), slice(k - 1 - rows[-1], k - rows[0], s // step)
 
 

@@ -13,7 +13,7 @@ __all__ = ["dropout", "dropout_backward"]
 def dropout(
     x: ArrayLike, p: float = 0.5, rng: np.random.Generator | None = None, training: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Each entry of x becomes 0 with probability p, and x / (1 - p) otherwise: x on average.
+    """Each entry of x becomes 0 with probability p, and x / (1 - p) otherwise: x on average, (10.5).
 
     x           any shape, float
     p           the probability to be left out, 0 <= p < 1

@@ -18,8 +18,10 @@ def cross_entropy(logits: ArrayLike, labels: ArrayLike, label_smoothing: float =
     """The mean of -log p(right class) over the batch, with p = softmax(logits): chapter 6, (6.5).
 
     logits      (N, classes) scores, any real numbers
-    labels      (N,) integers, the right classes
-    label_smoothing    e in [0, 1]: the target is 1 - e on the right class plus e / classes on every class
+    labels      (N,) integers, the right classes; or (N, classes) floats, the probabilities that the network
+                should give, which add up to 1 in each row
+    label_smoothing    e in [0, 1]: the target is 1 - e times what the labels say, plus e / classes on every
+                class: chapter 10, (10.11)
 
     Computed with `log_softmax`, which neither overflows nor takes the logarithm of 0. Raises ValueError for
     labels out of range, shapes that do not match, and an empty batch. Same as
@@ -69,17 +71,27 @@ def _read_classes(logits, labels, label_smoothing):
     if not logits.size:
         raise ValueError(f"logits must hold at least one row and class, got shape {logits.shape}")
     N, classes = logits.shape
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing must be from 0 to 1, got {label_smoothing}")
+    if labels.dtype.kind == "f" and labels.ndim == 2:
+        return logits, _read_probabilities(labels, logits, label_smoothing)
     if labels.shape != (N,) or labels.dtype.kind not in "iu":
         raise ValueError(f"labels must be {N} integers, one a row, got {labels.dtype} {labels.shape}")
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(
             f"labels must be from 0 to {classes - 1}, got values from {labels.min()} to {labels.max()}"
         )
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"label_smoothing must be from 0 to 1, got {label_smoothing}")
     target = np.full((N, classes), label_smoothing / classes, logits.dtype)
     target[np.arange(N), labels] += 1 - label_smoothing
     return logits, target
+
+
+def _read_probabilities(labels, logits, label_smoothing):
+    if labels.shape != logits.shape:
+        raise ValueError(f"labels must be {logits.shape} probabilities, as the logits, got {labels.shape}")
+    if not (labels.min() >= 0 and np.allclose(labels.sum(1), 1, atol=1e-3)):
+        raise ValueError("labels must be probabilities that add up to 1 in each row, got others")
+    return ((1 - label_smoothing) * labels + label_smoothing / logits.shape[1]).astype(logits.dtype)
 
 
 def _read_targets(prediction, target):

@@ -7,7 +7,8 @@ channel. Then they depend on every x, and the chain rule has three paths from x 
 
     dL/dx = weight / sqrt(variance + eps) (delta - mean(delta) - xhat mean(delta xhat))
 
-In evaluation they are the running averages kept while training: constants, and only the first term is left.
+Chapter 10, (10.6) forward, (10.7) to (10.9) backward. In evaluation they are the running averages kept while
+training, (10.10): constants, and only the first term is left.
 Source: S. Ioffe, C. Szegedy, "Batch normalization", 2015, arXiv:1502.03167.
 """
 
@@ -31,7 +32,7 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> np.ndarray:
-    """Batch normalization, arguments as `torch.nn.functional.batch_norm`.
+    """Batch normalization, chapter 10, (10.6); arguments as `torch.nn.functional.batch_norm`.
 
     x           (N, C), (N, C, L) or (N, C, H, W)
     running_mean, running_var    (C,), or None. In evaluation they are used. In training they are changed in
@@ -62,6 +63,8 @@ def batch_norm_backward(
     eps: float = 1e-5,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The gradients of `batch_norm` at x, weight and bias: (grad_x, grad_weight, grad_bias).
+
+    Chapter 10, (10.9) and (10.7).
 
     grad_output has the shape of x; the other arguments are those of `batch_norm`. Running averages are not
     changed here, and used in evaluation only.

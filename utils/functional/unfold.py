@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 
-from utils.functional.arrays import as_array
+from utils.functional.arrays import aligned, as_array
 from utils.functional.shapes import Geometry, Padding, Pair, as_pair, conv_geometry, window_extent
 
-__all__ = ["im2col", "pad2d", "row_strips", "windows"]
+__all__ = ["im2col", "inside", "pad2d", "row_strips", "windows"]
+
+# Bytes of padded rows that row_strips copies at a time. Only the speed depends on it.
+BAND_BYTES = 2**21
 
 
 def pad2d(
@@ -80,21 +85,46 @@ def im2col(
     return view.transpose(0, 1, 4, 5, 2, 3).reshape(N, C * kh * kw, OH * OW)
 
 
-def row_strips(x: np.ndarray, geometry: Geometry, groups: int = 1) -> np.ndarray:
-    """The rows that each output row looks at, as a read-only view of the padded batch.
+def inside(offset: int, step: int, count: int, size: int) -> tuple[slice, slice]:
+    """Which of the `count` places offset, offset + step, ... lie in 0 ... size - 1, and where they lie.
 
-    x           (N, C, H, W)
-    returns     (OH, g, kh, C/g, W', N) with W' = left + W + right
-
-    The batch is copied once, into the memory order (g, H, C/g, W, N). There, kh rows of all channels of a
-    group are already the kh C/g rows of a matrix with W' N columns, and a step of one pixel to the right
-    is a step of N columns: sliding the kernel moves a pointer and copies nothing.
+    Two slices of the same length, both empty where nothing lies inside.
     """
-    N, C, H, W = x.shape
-    (top, bottom), (left, right) = geometry.padding
-    padded = np.zeros((groups, top + H + bottom, C // groups, left + W + right, N), x.dtype)
-    split = x.reshape(N, groups, C // groups, H, W)
-    padded[:, top : top + H, :, left : left + W] = split.transpose(1, 3, 2, 4, 0)
-    (kh, _), (sh, _), (dh, _) = geometry.kernel_size, geometry.stride, geometry.dilation
-    view = windows(padded, (kh, 1), (sh, 1), (dh, 1), axes=(1, 3))  # (g, OH, C/g, W', N, kh, 1)
-    return view[..., 0].transpose(1, 0, 5, 2, 3, 4)
+    first, stop = max(0, -(offset // step)), min(count, (size - 1 - offset) // step + 1)
+    if stop <= first:
+        return slice(0, 0), slice(0, 0)
+    start = offset + first * step
+    return slice(first, stop), slice(start, start + (stop - first - 1) * step + 1, step)
+
+
+def row_strips(x: np.ndarray, geometry: Geometry, rows: int) -> Iterator[tuple[slice, list[np.ndarray]]]:
+    """What each kernel column sees of the padded batch, for a few rows of outputs at a time.
+
+    x           (H, g, C/g, W, N), see `batch_last`
+    rows        how many rows of outputs at a time
+    yields      (which rows of outputs, for each kernel column v the matrices (rows, g, kh C/g, OW N) of what
+                it sees). They are views of a buffer that later steps overwrite.
+
+    Some rows of pixels are copied into the memory order (g, rows, C/g, W', N). There, kh rows of all channels
+    of a group are already the kh C/g rows of a matrix with W' N columns, and a step of one pixel to the right
+    is a step of N columns: sliding the kernel moves a pointer and copies nothing. For stride s, the columns
+    of pixels are dealt into s piles, and the same holds in each of them.
+    """
+    (H, g, C, W, N), (OH, OW) = x.shape, geometry.output_size
+    (kh, kw), (sh, sw), (dh, dw) = geometry.kernel_size, geometry.stride, geometry.dilation
+    (top, _), (left, right) = geometry.padding
+    width, extent = -(-(left + W + right) // sw), window_extent(kh, dh)  # width of a pile, height of a window
+    band = max(1, BAND_BYTES // max(1, sh * sw * width * x[0, :, :, 0].nbytes * rows)) * rows
+    buffer = aligned((g, (min(band, OH) - 1) * sh + extent, C, sw, width, N), x.dtype)
+    view = windows(buffer, (kh, 1), (sh, 1), (dh, 1), axes=(1, 2))[..., 0].transpose(1, 0, 6, 2, 3, 4, 5)
+    for i in range(0, OH, rows):
+        if i % band == 0:  # copy the rows that the next `band` rows of outputs look at
+            here, pixels = inside(i * sh - top, 1, buffer.shape[1], H)
+            buffer[...] = 0
+            for pile in range(sw):
+                places, columns = inside(pile - left, sw, width, W)
+                buffer[:, here, :, pile, places] = x[pixels, ..., columns, :].swapaxes(0, 1)
+        some = view[i % band : i % band + min(rows, OH - i)]  # (rows, g, kh, C/g, s, W'/s, N)
+        starts = [divmod(v * dw, sw) for v in range(kw)]
+        seen = [some[..., pile, q : q + OW, :].reshape(len(some), g, kh * C, OW * N) for q, pile in starts]
+        yield slice(i, i + len(some)), seen

@@ -52,10 +52,10 @@ def grade_one(path: str | Path, settings: Settings = Settings()) -> dict[str, An
 
     The record: exercise, points, max_points, status ("graded", or why not), tasks (name, title, section,
     points, max_points, items with label, points, max_points, message, misconception; text, the report), cells
-    (number and message of each cell that failed), flags (for the instructor), seconds, sha256 of the file,
-    seed.
+    (number and message of each cell that failed), flags (for the instructor), seconds, cpu_seconds, sha256 of
+    the file, seed.
     """
-    began, path = time.monotonic(), Path(path)
+    began, cpu, path = time.monotonic(), time.process_time(), Path(path)
     record: dict[str, Any] = {"exercise": settings.exercise, "status": "graded", "cells": [], "flags": []}
     record |= {"sha256": _sha256(path), "seed": settings.seed, "tasks": []}
     try:
@@ -73,10 +73,12 @@ def grade_one(path: str | Path, settings: Settings = Settings()) -> dict[str, An
             record["tasks"] = [
                 _grade_task(task, answers) for task in _tasks(record["exercise"], settings.cases)
             ]
-            record["cells"] = [{"cell": i, "message": m} for i, m in sorted(answers.failed.items())]
+        record["cells"] = [{"cell": i, "message": m} for i, m in sorted(answers.failed.items())]
+        cpu -= answers.cpu_seconds
     for key in ("points", "max_points"):
         record[key] = round(sum(task[key] for task in record["tasks"]), 6)
     record["seconds"] = round(time.monotonic() - began, 2)
+    record["cpu_seconds"] = round(time.process_time() - cpu, 2)  # ours, and the submission's
     return record
 
 
@@ -156,6 +158,7 @@ class Answers:
         self.failed: dict[int, str] = {}
         self.skipped: set[int] = set()  # cells that ended the process: not run again
         self.deaths = 0
+        self.cpu_seconds = 0.0
         self.end = time.monotonic() + settings.limits.total
 
     def __enter__(self) -> Answers:
@@ -163,7 +166,11 @@ class Answers:
 
     def __exit__(self, *exception) -> None:
         if self.session:
-            self.session.close()
+            self._end(self.session)
+
+    def _end(self, session: Session) -> None:
+        session.close()
+        self.cpu_seconds += session.cpu_seconds
 
     def get(self, task: str, which: str) -> Any:
         """What to hand to `grade`: a stand-in for a function, a plain value, or None where there is none."""
@@ -198,6 +205,7 @@ class Answers:
         try:
             return self.session.ask(message, buffers, self._seconds(self.settings.limits.call))
         except Dead:
+            self._end(self.session)
             self.session = None
             self.deaths += 1
             raise
@@ -229,13 +237,14 @@ class Answers:
                 self.session = session
                 return
             except Dead as error:
+                self._end(session)
                 self.deaths += 1
                 if number is None:
                     raise StudentError("The sandbox did not start.") from error
                 self.skipped.add(number)
                 self.failed[number] = f"{error} The cell was left out."
             except BaseException:
-                session.close()
+                self._end(session)
                 raise
 
 

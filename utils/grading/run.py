@@ -148,7 +148,7 @@ def failed(reason: str) -> dict[str, Any]:
     """The record of a submission that could not be graded at all."""
     return {
         "exercise": None, "status": reason, "cells": [], "flags": [], "tasks": [], "sha256": "",
-        "points": 0.0, "max_points": 0.0, "seconds": 0.0, "seed": None,
+        "points": 0.0, "max_points": 0.0, "seconds": 0.0, "cpu_seconds": 0.0, "seed": None,
     }  # fmt: skip
 
 

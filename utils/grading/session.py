@@ -46,7 +46,7 @@ class Session:
         )
         self.send_to, self.read_from = self.process.stdin.fileno(), self.process.stdout.fileno()
         os.set_blocking(self.send_to, False)
-        self.looked = time.monotonic()
+        self.cpu_seconds = 0.0  # taken by the submission, as far as it is known when it ends
 
     def ask(self, message: dict, buffers: list[bytes] = (), seconds: float = 10) -> tuple[dict, list[bytes]]:
         """Send a message and wait for the reply. Raises TimedOut or Dead; the worker is gone then."""
@@ -103,6 +103,8 @@ class Session:
 
     def close(self) -> None:
         """End the worker and everything that it started; remove its folder."""
+        if self.process.returncode is None:
+            self.cpu_seconds = max(self.cpu_seconds, sandbox.cpu_used(self.process.pid))
         processes = list(sandbox.descendants(self.process.pid)) if self.process.poll() is None else []
         for kill in (
             lambda: os.killpg(self.process.pid, signal.SIGKILL),
