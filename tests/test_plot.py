@@ -170,7 +170,7 @@ def test_no_figure_without_alternative_text(alt):
 
 
 def test_only_figures_are_shown():
-    with pytest.raises(ValueError, match="fig: expected a matplotlib Figure, got int"):
+    with pytest.raises(ValueError, match="fig: expected a matplotlib Figure or a Diagram, got int"):
         plot.show(3, ALT)
 
 
@@ -330,6 +330,34 @@ def test_tap_rows_counts_windows_as_torch_does(layer, windows, unread):
     assert torch.nn.functional.conv1d(x, weight, **options).shape[-1] == windows
     (ax,) = plot.tap_rows([layer], ["one"]).axes
     assert len(ax.lines) == 2 * len(unread)  # a cross for each column that no window reads
+
+
+@pytest.mark.parametrize(
+    ("size", "layers", "unit"),
+    [
+        (10, [(3,), (3,), (2,)], None),
+        (15, [(3, 2, 1), (5, 1, 2)], 0),
+        (16, [(3, 1, 0, 2), (3, 1, 0, 3)], 4),
+        (17, [(4, 3, 2), (2, 1, 1, 2)], 5),
+    ],
+)
+def test_side_views_fill_what_gradients_reach(size, layers, unit):
+    torch = pytest.importorskip("torch")
+    x = torch.zeros(1, 1, size, requires_grad=True)
+    y = x
+    for layer in layers:
+        k, s, p, d = (*layer, *(1, 0, 1)[len(layer) - 1 :])
+        y = torch.nn.functional.conv1d(y, torch.ones(1, 1, k), stride=s, padding=p, dilation=d)
+    unit = y.shape[-1] // 2 if unit is None else unit
+    y[0, 0, unit].backward()
+    rows = plot._seen_from_above(size, layers, unit)
+    reached = {float(i) for i in x.grad[0, 0].nonzero()[:, 0]}
+    assert {place for place, kind in zip(*rows[0], strict=True) if kind == 1} == reached
+    assert all(place < 0 or place > size - 1 for place, kind in zip(*rows[0], strict=True) if kind == -1)
+    places, kinds = rows[-1]
+    assert len(places) == y.shape[-1]
+    assert sum(kinds) == kinds[unit] == 1
+    plot.show(plot.side_views([{"size": size, "layers": layers, "unit": unit}] * 2, ["a", "b"]), ALT)
 
 
 def test_figures_draw_without_warnings(recwarn):

@@ -202,17 +202,22 @@ def merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
     return merged
 
 
+def picture_type(output: NotebookNode) -> str | None:
+    """The MIME type of the picture in an output, if it has one."""
+    return next((kind for kind in output.get("data", {}) if kind.startswith("image/")), None)
+
+
 def copy_alternative_text(target: Target, notebook: NotebookNode) -> None:
     """Tell the site the alternative text and width that `plot.show` left in each figure's metadata."""
     for cell in notebook.cells:
         cell.metadata.pop("mystnb", None)
-        pictures = [o for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
+        pictures = [o for o in cell.get("outputs", []) if picture_type(o)]
         if len(pictures) > 1:
             raise BuildError(
                 f"{relative(target.source)}: a cell shows {len(pictures)} figures; one a cell.\n{cell.source}"
             )
         for picture in pictures:
-            about = picture.metadata.get("image/png", {})
+            about = picture.metadata.get(picture_type(picture), {})
             if not about.get("alt"):
                 raise BuildError(
                     f"{relative(target.source)}: a figure without alternative text. End the cell with "

@@ -17,7 +17,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from tools.build import read_text
+from tools.build import picture_type, read_text
 from tools.course import ROOT, relative
 
 CELL_LINES = 15
@@ -169,7 +169,8 @@ def output_problems(path: Path, notebook: NotebookNode) -> Iterator[str]:
                 yield f"an output shows a path or address of the machine: {hit.group(0)!r}"
             if output.output_type == "stream" and output.name == "stderr":
                 yield f"an output on stderr: {output.text.strip()[:80]!r}"
-            if "image/png" in output.get("data", {}) and not output.metadata.get("image/png", {}).get("alt"):
+            kind = picture_type(output)
+            if kind and not output.metadata.get(kind, {}).get("alt"):
                 yield f"a figure without alternative text, in the cell {cell.source.splitlines()[0]!r}"
 
 

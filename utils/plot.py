@@ -100,15 +100,36 @@ class Picture:
         return self.alt
 
 
-def show(fig: Figure, alt: str, *, width: int | None = None) -> Picture:
+@dataclass(frozen=True)
+class Drawing:
+    """A finished drawing in SVG with its alternative text: the value of a notebook cell."""
+
+    svg: str
+    alt: str
+    width: int  # CSS pixels on the page
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
+        """What Jupyter stores: the data by MIME type, and the metadata by MIME type."""
+        data = {"image/svg+xml": self.svg, "text/plain": self.alt}
+        return data, {"image/svg+xml": {"alt": self.alt, "width": self.width}}
+
+    def __repr__(self) -> str:
+        return self.alt
+
+
+def show(fig, alt: str, *, width: int | None = None) -> Picture | Drawing:
     """Render a figure for the page and close it; `alt` says in a sentence or two what the figure shows.
 
-    `width` is the width on the page in CSS pixels (default: 100 for each inch of the figure).
+    `fig` is a matplotlib Figure, or a drawing of `utils.diagram`, which stays SVG. `width` is the width on
+    the page in CSS pixels (default: 100 for each inch of a figure, the drawing's own width).
     """
-    if not isinstance(fig, Figure):
-        raise ValueError(f"fig: expected a matplotlib Figure, got {type(fig).__name__}")
+    if not isinstance(fig, Figure) and not hasattr(fig, "to_svg"):
+        raise ValueError(f"fig: expected a matplotlib Figure or a Diagram, got {type(fig).__name__}")
     if not isinstance(alt, str) or not alt.strip():
         raise ValueError(f"alt: expected a sentence that says what the figure shows, got {alt!r}")
+    if not isinstance(fig, Figure):
+        alt, width = " ".join(alt.split()), width or round(fig.width)
+        return Drawing(fig.to_svg(alt, width), alt, width)
     image = _render(fig, DPI)
     width = width or round(image.width * DISPLAY_DPI / DPI)
     png = _png_bytes(image)
@@ -328,6 +349,37 @@ def tap_rows(layers: Sequence[Mapping], titles: Sequence[str]) -> Figure:
                     )
                 )
         x += len(names) + gap
+    return fig
+
+
+def side_views(stacks: Sequence[Mapping], titles: Sequence[str]) -> Figure:
+    """Stacks of layers seen from the side, along one axis: what the chosen unit on top sees, layer by layer.
+
+    A stack is a dict with `size`, the columns of the input, and `layers`, one (kernel, stride, padding,
+    dilation) each, in the order of the data; what is left out is 1, 0, 1. `unit` is the index of the unit on
+    top (default: the middle one). The input is the lowest row. Every unit stands above the middle of what it
+    sees; filled: what the chosen unit sees; dotted: zeros of the padding that it sees.
+    """
+    levels = [_seen_from_above(**stack) for stack in stacks]
+    spans = [(min(x[0] for x, _ in rows) - 0.6, max(x[-1] for x, _ in rows) + 0.6) for rows in levels]
+    gap = 1.5  # in columns of the input
+    columns = sum(right - left for left, right in spans) + gap * (len(stacks) - 1)
+    cell = min(0.34, WIDTH / columns)  # inches
+    pitch = max(1.7, 0.34 / cell)  # from row to row
+    tall = (max(len(rows) for rows in levels) - 1) * pitch + 1.2
+    fig = plt.figure(figsize=(columns * cell, tall * cell + 0.3), layout="none")
+    height, done = tall * cell + 0.3, 0.0
+    for rows, (left, right), title in zip(levels, spans, titles, strict=True):
+        ax = fig.add_axes((done / columns, 0, (right - left) / columns, tall * cell / height))
+        for level, (places, seen) in enumerate(rows):
+            for x, kind in zip(places, seen, strict=True):
+                _draw_unit(ax, x, level * pitch, kind)
+            if level:
+                _draw_cone(ax, rows[level - 1], rows[level], level * pitch, pitch)
+        ax.set(xlim=(left, right), ylim=(-0.6, tall - 0.6), aspect="equal")
+        ax.set_axis_off()
+        ax.set_title(title, pad=5, fontsize=11)
+        done += right - left + gap
     return fig
 
 
@@ -658,6 +710,44 @@ def _taps(size: int, kernel_size: int, stride: int = 1, dilation: int = 1, paddi
     names = [""] * before + [str(i) for i in range(size)] + [""] * after
     starts = range(0, len(names) - dilation * (kernel_size - 1), stride)
     return names, [{start + dilation * tap for tap in range(kernel_size)} for start in starts]
+
+
+def _seen_from_above(size: int, layers: Sequence[tuple], unit: int | None = None) -> list[tuple]:
+    """For the input and each layer: where its units stand, and whether each is seen: 1, 0, -1 for a zero."""
+    layers = [(*layer, *(1, 0, 1)[len(layer) - 1 :]) for layer in layers]
+    sizes, starts, jumps = [size], [0.0], [1]
+    for k, s, p, d in layers:
+        sizes.append((sizes[-1] + 2 * p - d * (k - 1) - 1) // s + 1)
+        starts.append(starts[-1] + (d * (k - 1) / 2 - p) * jumps[-1])
+        jumps.append(jumps[-1] * s)
+    marked = [{sizes[-1] // 2 if unit is None else unit}]
+    for k, s, p, d in reversed(layers):
+        inside = [i for i in marked[0] if 0 <= i < sizes[len(layers) + 1 - len(marked)]]
+        marked.insert(0, {i * s - p + d * tap for i in inside for tap in range(k)})
+    rows = []
+    for n, start, jump, seen in zip(sizes, starts, jumps, marked, strict=True):
+        units = sorted(set(range(n)) | seen)
+        kinds = [(1 if 0 <= i < n else -1) if i in seen else 0 for i in units]
+        rows.append(([start + i * jump for i in units], kinds))
+    return rows
+
+
+def _draw_unit(ax: Axes, x: float, y: float, kind: int) -> None:
+    """A square: filled where it is seen (kind 1), dotted for a zero (-1), pale otherwise (0)."""
+    look = {
+        1: {"facecolor": PALETTE["blue"], "edgecolor": PALETTE["blue"]},
+        0: {"facecolor": "#e9e9e4", "edgecolor": "#b4b4b0"},
+        -1: {"facecolor": "none", "edgecolor": INK, "linestyle": ":"},
+    }[kind]
+    ax.add_patch(Rectangle((x - 0.4, y - 0.4), 0.8, 0.8, linewidth=0.9, **look))
+
+
+def _draw_cone(ax: Axes, below: tuple, above: tuple, y: float, pitch: float) -> None:
+    """Lines from the outermost units that are seen in one row to those in the row below."""
+    ends = [[x for x, kind in zip(*row, strict=True) if kind] for row in (below, above)]
+    for pick, side in ((min, -0.4), (max, 0.4)):
+        x0, x1 = pick(ends[0]) + side, pick(ends[1]) + side
+        ax.plot([x0, x1], [y - pitch + 0.4, y - 0.4], "-", color=PALETTE["blue"], linewidth=0.9)
 
 
 def _draw_planes(ax: Axes, corner, shape, paints, step: float, filled=None) -> None:
