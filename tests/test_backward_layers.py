@@ -137,6 +137,24 @@ def test_cross_entropy_equals_pytorch(N, classes, smoothing, scale, seed):
     np.testing.assert_allclose(result, grad, **CLOSE)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_cross_entropy_with_probabilities_equals_pytorch(smoothing):
+    rng = np.random.default_rng(0)
+    logits, targets = rng.normal(size=(5, 4)), rng.dirichlet(np.ones(4), size=5)
+    y, upstream, (grad,) = autograd(
+        lambda x: F.cross_entropy(x, torch.tensor(targets), label_smoothing=smoothing), logits
+    )
+    assert ours.cross_entropy(logits, targets, smoothing) == pytest.approx(float(y), rel=1e-10)
+    result = ours.cross_entropy_backward(float(upstream), logits, targets, smoothing)
+    np.testing.assert_allclose(result, grad, **CLOSE)
+    one_hot = np.eye(4)[[1, 0, 3, 2, 1]]
+    assert ours.cross_entropy(logits, one_hot) == ours.cross_entropy(logits, one_hot.argmax(1))
+    with pytest.raises(ValueError, match="probabilities that add up to 1"):
+        ours.cross_entropy(logits, 2 * targets)
+    with pytest.raises(ValueError, match=r"labels must be \(5, 4\) probabilities"):
+        ours.cross_entropy(logits, targets[:, :3])
+
+
 def test_an_untrained_network_of_ten_classes_loses_log_ten():
     assert ours.cross_entropy(np.zeros((4, 10)), np.arange(4)) == pytest.approx(math.log(10))
 

@@ -22,6 +22,7 @@ from utils.loop import (
     evaluate,
     first_not_finite,
     fit,
+    l1_penalty,
     predict,
     to_input,
     train_step,
@@ -305,3 +306,55 @@ def test_errors_name_the_argument(sample):
     with pytest.raises(ValueError, match=r"predictions must be \(2,\), one a label, got \(3,\)"):
         confusion_matrix([0, 1], [0, 1, 1])
     assert len(History()) == 0
+
+
+# --- what chapter 10 hooks in ------------------------------------------------------------------------
+
+
+def test_mix_gives_soft_targets_and_the_right_ones_are_counted(sample):
+    def swap(x, labels, rng):
+        return x, np.eye(10, dtype=np.float32)[labels]  # the same labels as probabilities
+
+    def soft(x, labels, rng):
+        return x, 0.6 * np.eye(10)[labels] + 0.4 * np.eye(10)[labels[::-1]]
+
+    plain = run(sample, epochs=1)
+    hard = run(sample, epochs=1, mix=swap)
+    np.testing.assert_allclose(hard[2].step_loss, plain[2].step_loss, rtol=1e-4)
+    assert hard[2].train_accuracy == pytest.approx(plain[2].train_accuracy, abs=0.01)
+    mixed = run(sample, epochs=1, mix=soft)
+    assert mixed[2].step_loss[-1] > plain[2].step_loss[-1]
+
+
+def test_the_regularizer_adds_its_gradient_and_its_value():
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(20, 6)).astype(np.float32), rng.integers(3, size=20)
+    grads, losses = [], []
+    for regularizer in (None, l1_penalty(0.3)):
+        model = Sequential(Linear(6, 3, rng=np.random.default_rng(1)))
+        losses.append(train_step(model, SGD(model.parameters(), 0.0), x, labels, 0.0, regularizer)[0])
+        grads.append({name: grad.copy() for name, grad in model.gradients().items()})
+    weight = model[0].weight.value
+    assert losses[1] - losses[0] == pytest.approx(0.3 * abs(weight).sum(), rel=1e-5)
+    difference = grads[1]["0.weight"] - grads[0]["0.weight"]
+    np.testing.assert_allclose(difference, 0.3 * np.sign(weight), atol=1e-6)
+    np.testing.assert_array_equal(grads[1]["0.bias"], grads[0]["0.bias"])
+    assert grads[1]["0.weight"].dtype == np.float32
+
+
+def test_after_epoch_looks_and_stops_and_a_stopped_run_stays_stopped(sample, tmp_path):
+    seen = []
+
+    def look(epoch, model, history):
+        seen.append((epoch, len(history.test_loss), model.training))
+        return epoch == 1
+
+    path = tmp_path / "run.npz"
+    _, _, history = run(sample, path, epochs=5, after_epoch=look)
+    assert [entry[:2] for entry in seen] == [(0, 1), (1, 2)]
+    assert len(history) == 2
+    assert history.stopped
+    again = run(sample, path, epochs=5, after_epoch=look)[2]
+    assert len(again) == 2
+    assert len(seen) == 2
+    assert not run(sample, epochs=1)[2].stopped

@@ -340,7 +340,7 @@ def _by_name(func, args, kwargs, source) -> dict[str, Any]:
     schema = func._schema.arguments
     values = {a.name: a.default_value for a in schema if a.has_default_value()}
     values |= {a.name: v for a, v in zip(schema, args, strict=False)} | kwargs
-    return {name: replaced(value) for name, value in values.items()}
+    return {a.name: replaced(values[a.name]) for a in schema if a.name in values}
 
 
 def _sources(values) -> Iterator[Source]:

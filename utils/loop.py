@@ -37,12 +37,16 @@ __all__ = [
     "evaluate",
     "first_not_finite",
     "fit",
+    "l1_penalty",
     "predict",
     "to_input",
     "train_step",
 ]
 
 Data = Dataset | tuple[np.ndarray, np.ndarray]  # (images, labels)
+Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+Mix = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
+Regularizer = Callable[[Module], float]
 
 
 class NotFiniteError(FloatingPointError):
@@ -62,6 +66,7 @@ class History:
     test_loss: list[float] = field(default_factory=list)  # after the epoch
     test_accuracy: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)  # of training, without testing
+    stopped: bool = False  # by `after_epoch`, before all epochs were done
 
     def __len__(self) -> int:
         return len(self.train_loss)  # epochs
@@ -109,22 +114,46 @@ def _arrays(data: Data, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def train_step(
-    model: Module, optimizer: Optimizer, x: np.ndarray, labels: np.ndarray, label_smoothing: float = 0.0
+    model: Module,
+    optimizer: Optimizer,
+    x: np.ndarray,
+    labels: np.ndarray,
+    label_smoothing: float = 0.0,
+    regularizer: Regularizer | None = None,
 ) -> tuple[float, int]:
     """One iteration: forward, loss, backward, update. Returns the loss and how many were right before it.
 
-    The loss is chapter 6, (6.5), the first delta on the way back (6.6). Raises NotFiniteError before the
-    update when the loss or a gradient is not finite.
+    The loss is chapter 6, (6.5), the first delta on the way back (6.6); labels may be probabilities
+    (N, classes), whose largest then counts as right. regularizer as for `fit`. Raises NotFiniteError before
+    the update when the loss or a gradient is not finite.
     """
     logits = model(x)
     loss = cross_entropy(logits, labels, label_smoothing)
     model.zero_grad()
     model.backward(cross_entropy_backward(1.0, logits, labels, label_smoothing))
+    if regularizer is not None:
+        loss += regularizer(model)
     total = sum(float(p.grad.sum()) for p in model.parameters())  # finite only if all of its terms are
     if not math.isfinite(loss + total):
         raise NotFiniteError(first_not_finite(model, x, labels) or "the loss")
     optimizer.step()
-    return loss, int((logits.argmax(1) == labels).sum())
+    right = labels.argmax(1) if labels.ndim == 2 else labels
+    return loss, int((logits.argmax(1) == right).sum())
+
+
+def l1_penalty(strength: float) -> Regularizer:
+    """strength times the sum of |w| over all weights (not biases), for `fit`: chapter 10, (10.4).
+
+    Adds its gradient, strength sign(w), to the gradients of the model, and returns its value.
+    """
+
+    def regularizer(model: Module) -> float:
+        weights = [p for p in model.parameters() if p.value.ndim > 1]
+        for p in weights:
+            p.add_grad(p.value.dtype.type(strength) * np.sign(p.value))
+        return strength * sum(float(abs(p.value).sum()) for p in weights)
+
+    return regularizer
 
 
 def fit(
@@ -137,7 +166,10 @@ def fit(
     batch_size: int = 128,
     schedule: Schedule | None = None,
     label_smoothing: float = 0.0,
-    augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
+    augment: Augment | None = None,
+    mix: Mix | None = None,
+    regularizer: Regularizer | None = None,
+    after_epoch: Callable[[int, Module, History], bool | None] | None = None,
     seed: int = 0,
     checkpoint: str | Path | None = None,
     progress: bool = True,
@@ -150,8 +182,14 @@ def fit(
                 is looked at after each epoch, and chooses nothing
     optimizer   holds the parameters of the model
     schedule    sets the learning rate of every step, see `utils.optim`; None leaves that of the optimizer
-    augment     changes the inputs of a batch: augment(x, rng) returns new ones
-    seed        of the order of the samples and of augment; the same seed gives the same numbers
+    augment     changes the inputs of a batch: augment(x, rng) returns new ones, see `utils.augment`
+    mix         changes inputs and labels of a batch: mix(x, labels, rng) returns new inputs and targets, the
+                latter perhaps probabilities (N, classes). Comes after augment
+    regularizer    a term of the loss that depends on the weights: regularizer(model) adds its gradient to
+                those of the parameters and returns its value, see `l1_penalty`
+    after_epoch    after_epoch(epoch, model, history), epochs from 0, may look at the model; training ends
+                where it returns True
+    seed        of the order of the samples, of augment and mix; the same seed gives the same numbers
     checkpoint    a file .npz, written after each epoch. When it exists already, training goes on from it, and
                 ends with the same bits as if it had never stopped
     progress    show a bar: loss and accuracy of the epoch so far, samples a second, time left
@@ -175,7 +213,7 @@ def fit(
     )
     quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # train_step looks for itself
     with bar, quiet, blas_threads(threads):
-        for epoch in range(len(history), epochs):
+        for epoch in range(len(history), 0 if history.stopped else epochs):
             rng = np.random.default_rng([seed, epoch])
             order, start = rng.permutation(N), time.perf_counter()
             losses, right, seen = 0.0, 0, 0
@@ -184,10 +222,11 @@ def fit(
                 batch = order[step * batch_size : (step + 1) * batch_size]
                 x = to_input(images[batch])
                 x = x if augment is None else augment(x, rng)
+                x, targets = (x, labels[batch]) if mix is None else mix(x, labels[batch], rng)
                 if schedule is not None:
                     optimizer.lr = schedule(epoch * steps + step, epochs * steps)
                 try:
-                    loss, correct = train_step(model, optimizer, x, labels[batch], label_smoothing)
+                    loss, correct = train_step(model, optimizer, x, targets, label_smoothing, regularizer)
                 except NotFiniteError as error:
                     raise NotFiniteError(_advice(error, epoch, step, optimizer.lr)) from None
                 losses, right, seen = losses + loss * len(batch), right + correct, seen + len(batch)
@@ -203,8 +242,11 @@ def fit(
                 loss, accuracy = evaluate(model, test)
                 history.test_loss.append(loss)
                 history.test_accuracy.append(accuracy)
+            history.stopped = bool(after_epoch is not None and after_epoch(epoch, model, history))
             if checkpoint:
                 _save(checkpoint, model, optimizer, settings, history)
+            if history.stopped:
+                break
     return history
 
 

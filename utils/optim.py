@@ -163,6 +163,8 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay: the weights shrink by lr weight_decay, whatever their gradients.
 
+    Chapter 10, (10.3).
+
     Source: I. Loshchilov, F. Hutter, "Decoupled weight decay regularization", 2019, arXiv:1711.05101.
     """
 
