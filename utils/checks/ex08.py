@@ -546,7 +546,6 @@ _MEASURED = {
     "448": _TALL["multiply-adds"] / _SEPARABLE["multiply-adds"],
     "rule": "c",
 }
-_RATIOS = ("parameters", "multiply-adds", "activations")
 
 
 def _measured(**wrong) -> Callable[[str], float | str]:
@@ -573,11 +572,6 @@ separable_vgg = Task(
         Case("the rule", 0.4, ("rule",)),
     ],
     misconceptions={
-        "all upside down": Misconception(
-            _upside_down(*_RATIOS),
-            "All three ratios are upside down: parameters and multiply-adds ask how many times fewer, "
-            "activations how many times more.",
-        ),
         "two upside down": Misconception(
             _upside_down("parameters", "multiply-adds"),
             "How many times fewer: the full network divided by the separable one.",
