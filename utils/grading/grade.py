@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from utils.checks import StudentError, Task, grade, tasks
+from utils.checks import StudentError, Task, exercises, grade, tasks
 from utils.grading import notebook, wire
 from utils.grading.sandbox import Limits
 from utils.grading.session import Dead, Session, TimedOut
 
 MAX_DEATHS = 12  # restarts of one submission
+MAX_FLAGS = 5  # remarks about one submission
 
 _EXCEPTIONS = {
     name: value
@@ -60,9 +61,12 @@ def grade_one(path: str | Path, settings: Settings = Settings()) -> dict[str, An
     record |= {"sha256": _sha256(path), "seed": settings.seed, "tasks": []}
     try:
         submitted = notebook.read(path)
-        exercise = record["exercise"] = settings.exercise or submitted.exercise
+        exercise = settings.exercise or submitted.exercise
         if exercise is None:
             raise notebook.UnreadableError("It is not clear which exercise this is: no check names one.")
+        if exercise not in exercises():
+            raise notebook.UnreadableError(f"There is no exercise {exercise[2:]}.")
+        record["exercise"] = exercise
         cells = list(submitted.cells)
         record["flags"] += _flags(cells, exercise)
     except (notebook.UnreadableError, OSError) as error:
@@ -79,7 +83,26 @@ def grade_one(path: str | Path, settings: Settings = Settings()) -> dict[str, An
         record[key] = round(sum(task[key] for task in record["tasks"]), 6)
     record["seconds"] = round(time.monotonic() - began, 2)
     record["cpu_seconds"] = round(time.process_time() - cpu, 2)  # ours, and the submission's
-    return record
+    return clean(record)
+
+
+def clean(value: Any) -> Any:
+    """A record whose texts can be written and shown: no half characters, no control or direction marks.
+
+    A submission words its own error messages; unclean, they could move a terminal's cursor, or stop the
+    writing of everybody's results.
+    """
+    if isinstance(value, str):
+        return value if value.isprintable() else "".join(map(_clean_character, value))
+    if isinstance(value, list | tuple):
+        return [clean(item) for item in value]
+    if isinstance(value, dict):
+        return {key: clean(item) for key, item in value.items()}
+    return value
+
+
+def _clean_character(character: str) -> str:
+    return character if character.isprintable() or character == "\n" else "\N{REPLACEMENT CHARACTER}"
 
 
 def _sha256(path: Path) -> str:
@@ -122,8 +145,8 @@ def _flags(cells: list[tuple[int, str]], exercise: str) -> list[str]:
         for line in source.splitlines():
             words = line.strip()
             if words not in known and "utils" in words and words.startswith(("from utils", "import utils")):
-                found.append(f"cell {number} adds `{words[:80]}`")
-    return found
+                found.append(f"cell {number + 1} adds `{words[:80]}`")
+    return found[:MAX_FLAGS] + ["and more of these"] * (len(found) > MAX_FLAGS)
 
 
 def _grade_task(task: Task, answers: Answers) -> dict[str, Any]:
@@ -191,7 +214,7 @@ class Answers:
 
     def _why_undefined(self, name: str) -> Any:
         """None for an answer that is not there; a stand-in that says why where its cell failed."""
-        made = re.compile(rf"^\s*(def\s+{re.escape(name)}\b|{re.escape(name)}\s*=)", re.MULTILINE)
+        made = re.compile(rf"^[ \t]*(def[ \t]+{re.escape(name)}\b|{re.escape(name)}[ \t]*=)", re.MULTILINE)
         for number, source in self.cells or []:
             if number in self.failed and made.search(source):
                 words = f"`{name}` is missing: its cell did not run to its end. {self.failed[number]}"
@@ -233,7 +256,7 @@ class Answers:
                         seconds = self._seconds(self.settings.limits.cell)
                         reply, _ = session.ask({"do": "run", "source": source, "number": number}, (), seconds)
                         if error := reply.get("error"):
-                            self.failed[number] = str(error)[:500]
+                            self.failed[number] = _words(error)
                 self.session = session
                 return
             except Dead as error:
@@ -306,12 +329,18 @@ def _value(reply: Any, buffers: list[bytes]) -> Any:
         raise StudentError("The answer could not be read.")
     if "ok" in reply:
         try:
-            return wire.decode(reply["ok"], buffers)
+            return wire.decode(reply["ok"], buffers, lists=False)
         except wire.WireError as error:
             raise StudentError(f"The answer could not be read ({error}).") from error
-    error = StudentError(str(reply.get("words", "The answer could not be read."))[:400])
-    error.kind = _EXCEPTIONS.get(str(reply.get("raised")), StudentError)
+    error = StudentError(_words(reply.get("words")))
+    raised = reply.get("raised")
+    error.kind = _EXCEPTIONS.get(raised, StudentError) if isinstance(raised, str) else StudentError
     raise error
+
+
+def _words(said: Any) -> str:
+    """What a submission says went wrong; it may have sent anything."""
+    return said[:500] if isinstance(said, str) else "The answer could not be read."
 
 
 def _raiser(error: StudentError):

@@ -14,7 +14,7 @@ from utils.grading.sandbox import ROOT
 
 MAX_BYTES = 20 * 2**20
 MAX_CELLS = 2000
-_CHECK = re.compile(r"""check\(\s*["'](ex\d\d)\.\w+["']""")
+_CHECK = re.compile(r"""check\(\s*["'](ex\d\d)\.\w+["']""", re.ASCII)
 
 
 class UnreadableError(Exception):
@@ -49,11 +49,19 @@ def read(path: Path) -> Submitted:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UnreadableError("The file is no notebook: it is damaged or cut off.") from error
-    cells = document.get("cells") if isinstance(document, dict) else None
+    cells = _cells(document) if isinstance(document, dict) else None
     if not isinstance(cells, list) or len(cells) > MAX_CELLS:
         raise UnreadableError("The file holds no list of cells: is it a notebook of version 4?")
     code = tuple((i, _source(cell)) for i, cell in enumerate(cells) if _is_code(cell))
     return Submitted(code, _exercise(code, document, path))
+
+
+def _cells(document: dict) -> object:
+    """The list of cells; notebooks of version 3 keep it in the first of their worksheets."""
+    sheets = document.get("worksheets")
+    if "cells" not in document and isinstance(sheets, list) and sheets and isinstance(sheets[0], dict):
+        return sheets[0].get("cells")
+    return document.get("cells")
 
 
 def _is_code(cell) -> bool:
@@ -62,7 +70,7 @@ def _is_code(cell) -> bool:
 
 def _source(cell: dict) -> str:
     """A cell's text: a string, or a list of lines."""
-    source = cell.get("source", "")
+    source = cell.get("source", cell.get("input", ""))  # "input": version 3
     lines = source if isinstance(source, list) else [source]
     return "".join(line for line in lines if isinstance(line, str))
 
@@ -76,7 +84,7 @@ def _exercise(code, document: dict, path: Path) -> str | None:
     course = metadata.get("course") if isinstance(metadata, dict) else None
     source = course.get("source") if isinstance(course, dict) else ""
     for text, pattern in ((str(source), r"exercises/(\d\d)_"), (path.name, r"(?<!\d)(\d\d)_[a-z]")):
-        if found := re.search(pattern, text):
+        if found := re.search(pattern, text, re.ASCII):
             return f"ex{found[1]}"
     return None
 

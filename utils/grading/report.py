@@ -79,7 +79,7 @@ def feedback(record: dict[str, Any]) -> str:
 def write_grades(path: Path, records: list[dict[str, Any]], missing: list[str]) -> None:
     """One line a submission, and one for each student of the roster who handed in nothing."""
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
+        writer = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC)  # quoted: safe where ";" separates columns
         names = sorted({task["name"] for record in records for task in record["tasks"]})
         writer.writerow([*COLUMNS, *names])
         for record in records:
@@ -91,13 +91,16 @@ def write_grades(path: Path, records: list[dict[str, Any]], missing: list[str]) 
             writer.writerow([_harmless(row.get(column, "")) for column in COLUMNS] + [""] * len(names))
 
 
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "|", "%")  # the wide ones too
+
+
 def _harmless(value: Any) -> Any:
     """A spreadsheet runs texts that begin with these as formulas; an apostrophe stops it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
         value = " ".join(value.split())
-        return f"'{value}" if value[:1] in ("=", "+", "-", "@") else value
+        return f"'{value}" if value.startswith(_FORMULA) else value
     return value
 
 
@@ -109,7 +112,7 @@ def table(records: list[dict[str, Any]]) -> str:
         remarks = [] if r["status"] == "graded" else [r["status"]]
         remarks += ["late"] * r["late"] + ["does not count: a newer copy does"] * (not r["counts"])
         remarks += [f"{len(r['flags'])} to look at"] * bool(r["flags"])
-        name = re.sub(r"[^\x20-\x7e\u00a0-\uffff]", "?", r["student"])[:32]
+        name = r["student"][:32]
         lines.append(
             f"{name:<{width}}  {r['exercise'] or '?':<8}  {r['points']:5.2f}/{r['max_points']:<4g} "
             f"{r['seconds']:8.1f}  {'; '.join(remarks)[:100]}".rstrip()

@@ -31,7 +31,7 @@ from tqdm import tqdm
 
 from utils.checks import tasks
 from utils.grading import report, sandbox
-from utils.grading.grade import Settings, grade_one, own_cases
+from utils.grading.grade import Settings, clean, grade_one, own_cases
 from utils.grading.submissions import Collection, Submission, collect, duplicates, read_roster
 
 ATTEMPTS = 2  # of a submission whose grading process died
@@ -97,7 +97,7 @@ def fingerprint(settings: Settings, exercise: str | None) -> str:
 
 def key_of(submission: Submission) -> str:
     """A short name for one file that was handed in."""
-    return hashlib.sha256(submission.original.encode(errors="surrogateescape")).hexdigest()[:8]
+    return hashlib.sha256(submission.original.encode(errors="surrogateescape")).hexdigest()[:12]
 
 
 def known_records(folder: Path, settings: Settings) -> dict[str, dict[str, Any]]:
@@ -162,7 +162,7 @@ class Grader:
         try:
             return grade_one(path, self.settings)
         except Exception as error:  # a mistake of ours must not stop the others
-            return failed(f"The grader failed: {type(error).__name__}: {error}")
+            return clean(failed(f"The grader failed: {type(error).__name__}: {error}"))
 
 
 def choose(records: list[dict[str, Any]], keep: str) -> None:
@@ -183,6 +183,7 @@ def main(words: list[str] | None = None) -> int:
         settings = settings_of(chosen)
         roster = read_roster(chosen.roster) if chosen.roster else None
         due = datetime.datetime.fromisoformat(chosen.due) if chosen.due else None
+        due = due.astimezone().replace(tzinfo=None) if due and due.tzinfo else due  # in local time
         sandbox.probe(chosen.sandbox)
         if settings.exercise:
             tasks(settings.exercise)

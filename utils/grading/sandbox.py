@@ -7,6 +7,7 @@ solutions, the submissions, the results. `probe` tries the walls before anything
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -16,6 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from utils.grading import syscalls
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -80,10 +83,23 @@ def environment() -> dict[str, str]:
     }
 
 
-def command(kind: str, limits: Limits, folder: Path) -> list[str]:
+@contextlib.contextmanager
+def call_filter(kind: str, folder: Path) -> Iterator[int | None]:
+    """The number of an open file with the filter of system calls, None where this kind has none of ours."""
+    program = syscalls.program(os.uname().machine) if kind == "bwrap" else b""
+    if not program:
+        yield None
+        return
+    path = folder / "calls"
+    path.write_bytes(program)
+    with path.open("rb") as file:
+        yield file.fileno()
+
+
+def command(kind: str, limits: Limits, folder: Path, calls: int | None = None) -> list[str]:
     """The command that starts the worker behind the walls of this kind; `folder` is an empty one outside."""
     if kind == "bwrap":
-        return _bubblewrap(limits)
+        return _bubblewrap(limits, calls)
     if kind == "docker":
         return _docker(limits, _copy(folder))
     if kind == "rlimit":
@@ -91,9 +107,10 @@ def command(kind: str, limits: Limits, folder: Path) -> list[str]:
     raise ValueError(f"sandbox: expected one of {', '.join(KINDS)}, got {kind!r}")
 
 
-def _bubblewrap(limits: Limits) -> list[str]:
+def _bubblewrap(limits: Limits, calls: int | None = None) -> list[str]:
     """bwrap: namespaces of its own for users, processes, network, mounts; everything read-only."""
     words = ["bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--clearenv"]
+    words += ["--seccomp", str(calls)] if calls is not None else []
     words += ["--uid", NOBODY, "--gid", NOBODY, "--cap-drop", "ALL", "--hostname", "course"]
     for name, value in environment().items():
         words += ["--setenv", name, value]
@@ -133,7 +150,7 @@ def _replaced() -> dict[str, dict[str, Path]]:
     return {
         "checks": {name: checks / name for name in SHARED if name != "__init__.py"}
         | {"__init__.py": HERE / "stand_in.py"},
-        "grading": {name: HERE / name for name in ("wire.py", "worker.py")}
+        "grading": {name: HERE / name for name in ("wire.py", "worker.py", "needed.py")}
         | {"__init__.py": HERE / "stand_in.py"},
     }
 
@@ -238,14 +255,15 @@ def _other_ways(kind: str) -> str:
 
 def descendants(pid: int) -> Iterator[int]:
     """The process and all its children, their children and so on (Linux)."""
-    yield pid
-    try:
-        tasks = os.listdir(f"/proc/{pid}/task")
-        children = " ".join(Path(f"/proc/{pid}/task/{t}/children").read_text() for t in tasks)
-    except OSError:
-        return
-    for child in children.split():
-        yield from descendants(int(child))
+    waiting = [pid]
+    while waiting:
+        yield (each := waiting.pop())
+        try:
+            tasks = os.listdir(f"/proc/{each}/task")
+            children = " ".join(Path(f"/proc/{each}/task/{t}/children").read_text() for t in tasks)
+        except OSError:
+            continue
+        waiting += map(int, children.split())
 
 
 def cpu_used(pid: int) -> float:
@@ -260,12 +278,13 @@ def cpu_used(pid: int) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def memory_used(pid: int) -> float:
-    """MiB of memory that a process and its descendants hold, files in memory included as far as mapped."""
-    pages = 0
+def held(pid: int) -> tuple[float, int]:
+    """MiB of memory that a process and its descendants hold, and how many processes and threads they are."""
+    pages = count = 0
     for each in descendants(pid):
         try:
             pages += int(Path(f"/proc/{each}/statm").read_text().split()[1])
+            count += len(os.listdir(f"/proc/{each}/task"))
         except (OSError, IndexError, ValueError):
             continue
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20, count

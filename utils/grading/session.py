@@ -15,7 +15,8 @@ from pathlib import Path
 from utils.grading import sandbox, wire
 from utils.grading.sandbox import Limits
 
-LOOK_EVERY = 0.2  # seconds between two looks at the memory that a submission holds
+LOOK_EVERY = 0.2  # seconds between two looks at the memory and processes that a submission holds
+OURS = 8  # processes of the sandbox itself, and what ends in the moment of the look
 
 
 class Dead(Exception):
@@ -32,33 +33,37 @@ class Session:
     def __init__(self, kind: str, limits: Limits):
         self.kind, self.limits = kind, limits
         self.folder = Path(tempfile.mkdtemp(prefix="grading-"))
-        words = sandbox.command(kind, limits, self.folder)
         work = self.folder / "work"
         work.mkdir(exist_ok=True)
-        self.process = subprocess.Popen(
-            words,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            cwd=work,
-            env=sandbox.environment(),
-        )
+        with sandbox.call_filter(kind, self.folder) as calls:
+            self.process = subprocess.Popen(
+                sandbox.command(kind, limits, self.folder, calls),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                cwd=work,
+                env=sandbox.environment(),
+                pass_fds=[calls] if calls else [],
+            )
         self.send_to, self.read_from = self.process.stdin.fileno(), self.process.stdout.fileno()
         os.set_blocking(self.send_to, False)
+        self.asked = 0  # questions so far; a reply repeats the number of its question
+        self.next_look = 0.0  # when to look at memory and processes again
         self.cpu_seconds = 0.0  # taken by the submission, as far as it is known when it ends
 
     def ask(self, message: dict, buffers: list[bytes] = (), seconds: float = 10) -> tuple[dict, list[bytes]]:
         """Send a message and wait for the reply. Raises TimedOut or Dead; the worker is gone then."""
         end = time.monotonic() + seconds
+        self.asked += 1
         try:
-            self._write(wire.pack(message, buffers), end)
+            self._write(wire.pack(message | {"id": self.asked}, buffers), end)
             (length,) = struct.unpack("<Q", self._read(8, end))
             if length > wire.MAX_FRAME:
                 raise wire.WireError("a frame that is too large")
-            reply, parts = wire.unpack(self._read(length, end))
-            if not isinstance(reply, dict):
-                raise wire.WireError("not a reply")
+            reply, parts = wire.unpack(self._read(length, end), wire.MAX_TEXT)
+            if not isinstance(reply, dict) or reply.get("id") != self.asked:
+                raise wire.WireError("not the reply to the question")
             return reply, parts
         except TimedOut as error:
             self.close()
@@ -90,16 +95,24 @@ class Session:
         return bytes(data)
 
     def _wait(self, reading: list[int], writing: list[int], end: float) -> None:
-        """Until a pipe is ready. Meanwhile look how much memory the submission holds."""
+        """Until a pipe is ready. Look again and again what the submission holds, even while it sends."""
         while True:
             now = time.monotonic()
             if now >= end:
                 raise TimedOut
+            if now >= self.next_look:
+                self.next_look = now + LOOK_EVERY
+                self._look()
             if any(select.select(reading, writing, [], min(LOOK_EVERY, end - now))[:2]):
                 return
-            if (used := sandbox.memory_used(self.process.pid)) > self.limits.memory:
-                self.close()
-                raise Dead(f"More memory than allowed: {used:,.0f} MiB of {self.limits.memory:,} MiB.")
+
+    def _look(self) -> None:
+        """Raise Dead where the submission holds more memory or processes than allowed."""
+        megabytes, processes = sandbox.held(self.process.pid)
+        if megabytes > self.limits.memory:
+            raise Dead(f"More memory than allowed: {megabytes:,.0f} MiB of {self.limits.memory:,} MiB.")
+        if processes > self.limits.processes + OURS:
+            raise Dead(f"More processes than allowed: {processes} of {self.limits.processes}.")
 
     def close(self) -> None:
         """End the worker and everything that it started; remove its folder."""

@@ -6,6 +6,7 @@ is listed in `Collection.remarks` and in the table of grades.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import datetime
 import os
@@ -88,12 +89,12 @@ def collect(
     else:
         raise ValueError(f"SUBMISSIONS: expected a folder, a zip file or a notebook, got {source}")
     for path in files:
-        relative = path.relative_to(root).as_posix()
+        relative = printable(path.relative_to(root).as_posix())
         if path.suffix.lower() != ".ipynb":
             found.remarks.append(f"{relative}: not a notebook, not graded")
             continue
         name, late = student_of(relative)
-        modified = datetime.datetime.fromtimestamp(path.lstat().st_mtime)
+        modified = _when(path.lstat().st_mtime)
         late = late or (due is not None and modified > due)
         found.submissions.append(Submission(path, name, relative, modified, late))
     _match(found, roster)
@@ -103,24 +104,48 @@ def collect(
     return found
 
 
+def printable(name: str) -> str:
+    """A file name without what could mislead a reader or a terminal: line ends, directions, broken letters.
+
+    Different names stay different.
+    """
+    letters = name.replace("\\", "\\\\")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in letters)
+
+
+def _when(stamp: float) -> datetime.datetime:
+    """A file's time; files may bear dates that no calendar has."""
+    try:
+        return datetime.datetime.fromtimestamp(stamp)
+    except (ValueError, OverflowError, OSError):
+        return datetime.datetime(1980, 1, 1)
+
+
 def _in_folder(source: Path, found: Collection) -> list[Path]:
     """The files of a folder; links are not followed."""
     files = []
     for path in sorted(source.rglob("*")):
-        relative = path.relative_to(source).as_posix()
+        relative = printable(path.relative_to(source).as_posix())
         if SKIPPED.search(relative):
             continue
         if path.is_symlink():
             found.remarks.append(f"{relative}: a link, not followed")
         elif path.is_file():
             files.append(path)
+        elif not path.is_dir():
+            found.remarks.append(f"{relative}: no regular file, not opened")
     return files
 
 
 def _unpack(source: Path, workspace: Path, found: Collection) -> list[Path]:
     """The files of a zip, unpacked under names that cannot leave the workspace."""
-    files, total = [], 0
-    with zipfile.ZipFile(source) as archive:
+    files: list[Path] = []
+    total = 0
+    try:
+        archive = zipfile.ZipFile(source)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise ValueError(f"SUBMISSIONS: {source.name} is damaged ({error})") from error
+    with archive:
         entries = archive.infolist()
         if len(entries) > MAX_FILES:
             raise ValueError(
@@ -130,30 +155,42 @@ def _unpack(source: Path, workspace: Path, found: Collection) -> list[Path]:
             name = entry.filename.replace("\\", "/")
             if entry.is_dir() or SKIPPED.search(name):
                 continue
-            parts = PurePosixPath(name).parts
-            if stat.S_ISLNK(entry.external_attr >> 16):
-                found.remarks.append(f"{name}: a link, not followed")
-                continue
-            if ".." in parts or name.startswith("/") or re.match(r"^[A-Za-z]:", name) or "\0" in name:
-                found.remarks.append(f"{name}: a path that leaves the zip file, not unpacked")
-                continue
+            target = workspace.joinpath(*PurePosixPath(name).parts)
             total += entry.file_size
-            if entry.file_size > MAX_FILE or total > MAX_UNPACKED:
-                found.remarks.append(f"{name}: too large ({entry.file_size / 2**20:,.0f} MiB), not unpacked")
-                continue
-            target = workspace.joinpath(*parts)
-            try:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(entry) as content, target.open("wb") as file:
-                    _copy_at_most(content, file, MAX_FILE)
-            except (OSError, RuntimeError, zipfile.BadZipFile, NotImplementedError, EOFError) as error:
-                found.remarks.append(f"{name}: could not be unpacked ({error})")
-                target.unlink(missing_ok=True)
-                continue
-            stamp = datetime.datetime(*_valid_date(entry.date_time)).timestamp()
-            os.utime(target, (stamp, stamp))
-            files.append(target)
+            if reason := _why_not(entry, name, total) or ("a name that comes twice" if target in files else ""):
+                found.remarks.append(f"{printable(name)}: {reason}, not unpacked")
+            elif reason := _unpack_one(archive, entry, target):
+                found.remarks.append(f"{printable(name)}: could not be unpacked ({reason})")
+            else:
+                files.append(target)
     return files
+
+
+def _why_not(entry: zipfile.ZipInfo, name: str, total: int) -> str:
+    """Why an entry of a zip is left where it is; "" for an honest one."""
+    if stat.S_ISLNK(entry.external_attr >> 16):
+        return "a link, not followed"
+    parts = PurePosixPath(name).parts
+    if not parts or ".." in parts or name.startswith("/") or re.match(r"^[A-Za-z]:", name) or "\0" in name:
+        return "a path that leaves the zip file"
+    if entry.file_size > MAX_FILE or total > MAX_UNPACKED:
+        return f"too large ({entry.file_size / 2**20:,.0f} MiB)"
+    return ""
+
+
+def _unpack_one(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> str:
+    """Unpack one entry. Returns "" or why it could not be."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with archive.open(entry) as content, target.open("xb") as file:
+            _copy_at_most(content, file, MAX_FILE)
+        stamp = datetime.datetime(*_valid_date(entry.date_time)).timestamp()
+        os.utime(target, (stamp, stamp))
+    except Exception as error:  # each way of packing has errors of its own
+        with contextlib.suppress(OSError):
+            target.unlink(missing_ok=True)
+        return printable(f"{type(error).__name__}: {error}")[:200]
+    return ""
 
 
 def _copy_at_most(content, file, limit: int) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-MAX_FRAME = 64 * 2**20  # bytes
+MAX_FRAME = 32 * 2**20  # bytes
+MAX_TEXT = 2**20  # bytes of JSON in what a submission sends
 MAX_ITEMS = 100_000  # values in a tree
 MAX_DEPTH = 20  # lists in lists
 DTYPES = frozenset("?bhilqBHILQefdgFDG")  # letters of the NumPy dtypes that may pass: numbers only
@@ -53,36 +54,57 @@ def encode(value: Any, buffers: list[bytes], depth: int = 0) -> dict:
     raise TypeError(f"a value of type {kind.__name__}")
 
 
-def decode(tree: Any, buffers: Sequence[bytes], depth: int = 0) -> Any:
-    """The plain value of a tree. Raises WireError where the tree is not one that `encode` makes."""
-    if depth > MAX_DEPTH or not isinstance(tree, dict) or len(tree) != 1:
-        raise WireError("not a tree")
-    (kind, content), *_ = tree.items()
-    if kind == "blank":
-        return ... if content == "..." else None
-    if kind == "value" and isinstance(content, bool | int | str):
-        return content
-    if kind == "array":
-        return _array(content, buffers)
-    if kind in ("tuple", "list") and isinstance(content, list):
-        items = [decode(item, buffers, depth + 1) for item in content]
-        return tuple(items) if kind == "tuple" else items
-    if kind == "dict" and isinstance(content, list):
-        return {str(key): decode(item, buffers, depth + 1) for key, item in content}
-    raise WireError(f"a tree of kind {kind!r:.40}")
+def decode(tree: Any, buffers: Sequence[bytes], lists: bool = True) -> Any:
+    """The plain value of a tree. Raises WireError where the tree is not one that `encode` makes.
+
+    lists=False takes lists for tuples: NumPy makes one array of a list of strings, as wide as the longest.
+    """
+    return _Decoder(buffers, lists).value(tree)
 
 
-def _array(content: Any, buffers: Sequence[bytes]) -> np.ndarray:
-    """An array from its dtype, shape and buffer, each of which may be a lie."""
-    try:
-        name, shape, index = content
-        dtype = np.dtype(str(name)[:8])
-        shape = tuple(int(n) for n in shape)
-        if dtype.char in DTYPES and len(shape) <= 32 and min(shape, default=0) >= 0 and int(index) >= 0:
-            return np.frombuffer(buffers[index], dtype).reshape(shape).copy()
-    except (TypeError, ValueError, IndexError, OverflowError) as error:
-        raise WireError("a broken array") from error
-    raise WireError("a broken array")
+class _Decoder:
+    """Reads one tree. A buffer makes one array, so a small frame cannot ask for a large memory."""
+
+    def __init__(self, buffers: Sequence[bytes], lists: bool):
+        self.buffers, self.sequences = buffers, {"tuple": tuple, "list": list if lists else tuple}
+        self.used: set[int] = set()
+        self.items = 0
+
+    def value(self, tree: Any, depth: int = 0) -> Any:
+        self.items += 1
+        if depth > MAX_DEPTH or self.items > MAX_ITEMS or not isinstance(tree, dict) or len(tree) != 1:
+            raise WireError("not a tree")
+        (kind, content), *_ = tree.items()
+        if kind == "blank":
+            return ... if content == "..." else None
+        if kind == "value" and isinstance(content, bool | int | str):
+            return content
+        if kind == "array":
+            return self.array(content)
+        if kind in self.sequences and isinstance(content, list):
+            return self.sequences[kind](self.value(item, depth + 1) for item in content)
+        if kind == "dict" and isinstance(content, list):
+            return dict(self.pair(item, depth + 1) for item in content)
+        raise WireError(f"a tree of kind {kind!r:.40}")
+
+    def pair(self, item: Any, depth: int) -> tuple[str, Any]:
+        if not isinstance(item, list) or len(item) != 2 or not isinstance(item[0], str):
+            raise WireError("a broken dict")
+        return item[0], self.value(item[1], depth)
+
+    def array(self, content: Any) -> np.ndarray:
+        """An array from its dtype, shape and buffer, each of which may be a lie."""
+        try:
+            name, shape, index = content
+            dtype = np.dtype(str(name)[:8])
+            shape, index = tuple(int(n) for n in shape), int(index)
+            fits = len(shape) <= 32 and min(shape, default=0) >= 0 and index >= 0
+            if dtype.char in DTYPES and fits and index not in self.used:
+                self.used.add(index)
+                return np.frombuffer(self.buffers[index], dtype).reshape(shape).copy()
+        except (TypeError, ValueError, IndexError, OverflowError, RecursionError, SyntaxError) as error:
+            raise WireError("a broken array") from error
+        raise WireError("a broken array")
 
 
 def pack(tree: Any, buffers: Sequence[bytes] = ()) -> bytes:
@@ -94,10 +116,12 @@ def pack(tree: Any, buffers: Sequence[bytes] = ()) -> bytes:
     return struct.pack("<Q", len(body)) + body
 
 
-def unpack(body: bytes) -> tuple[Any, list[bytes]]:
-    """Tree and buffers of a frame without its first 8 bytes."""
+def unpack(body: bytes, most_text: int = MAX_FRAME) -> tuple[Any, list[bytes]]:
+    """Tree and buffers of a frame without its first 8 bytes; `most_text` limits the bytes of JSON."""
     try:
         (length,) = struct.unpack_from("<I", body)
+        if length > most_text:
+            raise WireError("a reply that is too long")
         tree, sizes = json.loads(body[4 : 4 + length].decode())
         ends = [4 + length]
         for size in sizes:

@@ -34,12 +34,32 @@ class Printed(io.TextIOBase):
 
 
 class NoShell:
-    """Stands in for IPython's shell: takes every call, does nothing."""
+    """Stands in for IPython's shell: takes every call and does nothing, except for code that is only timed."""
+
+    def __init__(self, run):
+        self._run = run  # runs the text of a cell
 
     def __getattr__(self, name):
         if name.startswith("__"):
             raise AttributeError(name)
         return lambda *args, **kwargs: None
+
+    def run_cell_magic(self, name: str, line: str, body: str) -> None:
+        if name in ("time", "capture", "prun"):
+            self._run(body)
+
+    def run_line_magic(self, name: str, line: str, *rest) -> None:
+        if name in ("time", "prun"):
+            self._run(line)
+
+
+class Colab(types.ModuleType):
+    """Stands in for `google.colab`: whatever is imported from it takes every call and does nothing."""
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return NoShell(lambda text: None)
 
 
 def set_limits(limits: dict[str, int]) -> None:
@@ -79,8 +99,10 @@ class Submission:
         self.checked: dict[str, Any] = checks.CHECKED
         main = sys.modules["__main__"] = types.ModuleType("__main__")
         self.names = vars(main)
-        shell = NoShell()
+        shell = NoShell(lambda text: exec(compiled(text, "<magic>"), self.names))
         self.names.update(get_ipython=lambda: shell, display=lambda *args, **kwargs: None)
+        if "google" not in sys.modules:
+            sys.modules["google.colab"] = Colab("google.colab")
 
     def run(self, source: str, number: int) -> str:
         """Run one cell. Returns "" or, in words, what it raised."""
@@ -96,13 +118,25 @@ class Submission:
             return self.checked[task]
         return self.names[name]
 
+    def differs(self, checked: Any, variable: Any) -> bool:
+        """Was something else given to `check` than there is at the end, or with other helpers around it?"""
+        if not isinstance(checked, types.FunctionType) or not isinstance(variable, types.FunctionType):
+            return checked is not variable
+        if checked.__code__ is not variable.__code__ or variable.__globals__ is not self.names:
+            return True
+        return any(
+            self.names.get(key) is not value and getattr(self.names.get(key), "__code__", 0) is not value.__code__
+            for key, value in checked.__globals__.items()
+            if isinstance(value, types.FunctionType)
+        )
+
     def look(self, name: str, which: str, task: str) -> tuple[dict, list[bytes]]:
         """What kind of answer is there? Values come at once, functions are called later."""
         try:
             answer = self.find(name, which, task)
         except KeyError:
             return {"undefined": True}, []
-        if which == "checked" and answer is self.names.get(name):
+        if which == "checked" and not self.differs(answer, self.names.get(name)):
             return {"undefined": True}, []  # nothing else than the variable
         if callable(answer):
             return {"function": True}, []
@@ -157,10 +191,12 @@ def serve(reader, writer) -> None:
         return wire.unpack(reader.read(struct.unpack("<Q", head)[0])) if len(head) == 8 else None
 
     def send(tree: dict, buffers: list[bytes] = ()) -> None:
+        number = {"id": message["id"]}
         try:
-            frame = wire.pack(tree, buffers)
+            frame = wire.pack(tree | number, buffers)
         except wire.WireError as error:
-            frame = wire.pack({"raised": "StudentError", "words": f"The result is too large: {error}."})
+            words = f"The result is too large: {error}."
+            frame = wire.pack({"raised": "StudentError", "words": words} | number)
         writer.write(frame)
         writer.flush()
 
