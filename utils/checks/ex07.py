@@ -66,6 +66,9 @@ hand = Task(
         "last stride left out": Misconception(
             _hand_with(jump=4), "The stride of the last layer counts too: its units are further apart."
         ),
+        "dilation in the jump": Misconception(
+            _hand_with(jump=16), "Dilation widens a window. It does not move the units further apart."
+        ),
         "strides added": Misconception(
             _hand_with(jump=2 + 2 + 1 + 2),
             "Strides multiply: a step on a strided map is already several pixels.",
@@ -73,6 +76,13 @@ hand = Task(
         "padding ignored": Misconception(
             _hand_with(start=3 + 1 * 2 + 1 * 4 + 2 * 4),
             "Padding moves the first unit to the left: subtract it, in steps of the jump below.",
+        ),
+        "pixels begin at 0": Misconception(
+            _hand_with(start=7.5, first_pixel=14.5),
+            "Half a pixel too far: here the center of the first pixel is 0, not 0.5.",
+        ),
+        "first pixel of unit 0": Misconception(
+            _hand_with(first_pixel=-10), "There the field of unit 0 begins. Unit 3 is three jumps further."
         ),
         "first pixel for the start": Misconception(
             _hand_with(start=-10),
@@ -111,6 +121,10 @@ hand = Task(
         "one small layer": Misconception(
             _hand_with(weights_saved=(49 - 9) * 32 * 32),
             "One 3×3 layer does not see as much as a 7×7 layer. How many of them do?",
+        ),
+        "two small layers": Misconception(
+            _hand_with(weights_saved=(49 - 18) * 32 * 32),
+            "Two 3×3 layers see 5×5. How many does it take for 7×7?",
         ),
         "with biases": Misconception(
             _hand_with(weights_saved=22 * 32 * 32 - 2 * 32), "Without biases, the task says: weights alone."
@@ -187,6 +201,21 @@ def _fields_with(
 
 def _last_row(layers):
     return _fields(layers)[-1]
+
+
+def _start_late(layers):
+    """Size and jump are right; the start takes the jump behind the layer."""
+    rows, begin = _fields(layers), 0.0
+    for row, (kernel, _, padding, dilation) in zip(rows, layers, strict=True):
+        begin += ((kernel - 1) * dilation / 2 - padding) * row[1]
+        row[2] = begin
+    return rows
+
+
+def _start_undilated(layers):
+    rows = _fields(layers)
+    rows[:, 2] = _fields([(*layer[:3], 1) for layer in layers])[:, 2]
+    return rows
 
 
 def _with_the_picture(layers):
@@ -270,6 +299,22 @@ fields = Task(
         "start of the window": Misconception(
             _fields_with(shift=lambda reach, p: -p),
             "Your start is where the first field begins. It should be its center: add half of each window.",
+        ),
+        "start late": Misconception(
+            _start_late,
+            "Sizes and jumps are right. The start, too, needs the jump of the map below, not the new one.",
+        ),
+        "start undilated": Misconception(
+            _start_undilated,
+            "The dilation is missing in the start: the middle of the window lies d (k - 1) / 2 from its end.",
+        ),
+        "start rounded down": Misconception(
+            lambda layers: np.floor(_fields(layers)),
+            "Your starts are whole numbers. An even window has its center between two pixels: do not round.",
+        ),
+        "start rounded each time": Misconception(
+            _fields_with(shift=lambda reach, p: reach // 2 - p),
+            "You rounded half of the window. An even one has its center between two units: divide by 2.",
         ),
         "size from 0": Misconception(
             _fields_with(first=0), "All sizes are one too small: a pixel sees itself, so begin with size 1."
@@ -356,7 +401,7 @@ def _region_cases(rng) -> list[Case]:
     shape, last = (16 * h + 1, 16 * w + 1), (4 * h, 4 * w)
     i, j = (int(n) for n in rng.permutation(np.arange(5, 11))[:2])
     return [
-        Case("a unit far from the border", 0.5, ([(5, 2, 1, 1), (3, 2, 0, 1)], (91, 83), (i, j))),
+        Case("a unit far from the border", 0.5, ([(4, 2, 1, 1), (3, 2, 0, 1)], (91, 83), (i, j))),
         Case("a unit near the upper left corner", 0.5, (stack, shape, (0, 1))),
         Case("a unit near the lower right corner", 0.5, (stack, shape, (last[0] - 1, last[1]))),
         Case("a unit at the right edge, dilation", 0.5, (dilated, shape, (i, last[1]))),
@@ -425,7 +470,7 @@ region = Task(
         ),
         "rows and columns swapped": Misconception(
             _region_with(order=(2, 3, 0, 1)),
-            "Rows and columns are swapped: return top, bottom, left, right.",
+            "Rows and columns are swapped: the unit is (row, column), the ends are top, bottom, left, right.",
         ),
         "height and width swapped": Misconception(
             _region_with(swap=lambda shape, unit: (shape[::-1], unit)),
@@ -503,6 +548,10 @@ field_size = Task(
             _field_size_with(reach=lambda k, d: k * d - 1),
             "The jump is right now. How many units lie between the first and the last of k taps, d apart?",
         ),
+        "k for k - 1": Misconception(
+            _field_size_with(reach=lambda k, d: k * d),
+            "A kernel of 1 must add nothing: k taps have k - 1 gaps between them.",
+        ),
         "dilation dropped": Misconception(
             _field_size_with(reach=lambda k, d: k - 1), "Now the dilation has no effect at all."
         ),
@@ -558,6 +607,12 @@ def _columns_holding(share: float, gradient: np.ndarray) -> int:
     return len(gradient)
 
 
+def _sigma(gradient: np.ndarray) -> float:
+    """The standard deviation of a gradient that sums to 1, in pixels."""
+    place = np.arange(len(gradient))
+    return float(np.sqrt((gradient * (place - (gradient * place).sum()) ** 2).sum()))
+
+
 _STRIDED = [(3, 2, 1)] + [(3, 1, 1)] * 19
 _GRIDDED = [(3, 1, 3)] * 3
 _EFFECTIVE = {
@@ -605,6 +660,14 @@ effective = Task(
             _all_columns(lambda key, gradient: _columns_holding(0.95, gradient) // 2),
             "You counted the columns on one side of the middle. Count both sides and the middle.",
         ),
+        "one column more": Misconception(
+            _all_columns(lambda key, gradient: _columns_holding(0.95, gradient) + 1),
+            "The middle and as many columns on each side of it: that is an odd number.",
+        ),
+        "by the formula": Misconception(
+            _all_columns(lambda key, gradient: 4 * _sigma(gradient)),
+            "That is four sigma, a good estimate. Count columns of the measured gradient: a whole number.",
+        ),
         "one column short": Misconception(
             _all_columns(lambda key, gradient: _columns_holding(0.95, gradient) - 2),
             "That holds a little less than 95 %: take one more column on each side.",
@@ -623,6 +686,10 @@ effective = Task(
         ),
         "one axis": Misconception(
             _effective_with(pixels_read=7), "That is along one axis. How many pixels of the square are read?"
+        ),
+        "paths": Misconception(
+            _effective_with(pixels_read=27 * 27),
+            "Those are the paths. Several of them end at the same pixel: count the gradient's entries.",
         ),
         "field instead of pixels": Misconception(
             _effective_with(pixels_read=19 * 19),
