@@ -68,6 +68,17 @@ by_hand = Task(
             _by_hand_with(running=0.1 * 1 + 0.9 * 12),
             "A tenth comes from the batch, and nine tenths stay as they were.",
         ),
+        "shares swapped, biased": Misconception(
+            _by_hand_with(running=0.1 * 1 + 0.9 * 9),
+            "Two things: nine tenths should stay as they were, and the factor m/(m-1) is missing.",
+        ),
+        "nothing fades": Misconception(
+            _by_hand_with(running=1 + 0.1 * 12),
+            "The old value fades while the new one comes in: of the old, only 1 - alpha stays.",
+        ),
+        "nothing stays": Misconception(
+            _by_hand_with(running=0.1 * 12), "That is what comes in. What stays of the old running variance?"
+        ),
         "batch variance only": Misconception(
             _by_hand_with(running=12.0),
             "That is the batch's. The running average moves only a tenth of the way.",
@@ -82,6 +93,10 @@ by_hand = Task(
         "multiplied": Misconception(
             _by_hand_with(kept=6 * 0.75),
             "The kept activation must grow, to make up for those that are missing.",
+        ),
+        "multiplied by 1 + p": Misconception(
+            _by_hand_with(kept=6 * 1.25),
+            "It grows, but not enough: of four activations three are kept. What makes three as much as four?",
         ),
         "not scaled": Misconception(
             _by_hand_with(kept=6.0), "Without a scale the next layer gets less in training than in use."
@@ -114,6 +129,14 @@ by_hand = Task(
         "without t": Misconception(
             _by_hand_with(half=0.3 / math.sqrt(3)),
             "That is the standard error. With three seeds the interval is Student's t times as wide.",
+        ),
+        "both sides": Misconception(
+            _by_hand_with(half=2 * 4.303 * 0.3 / math.sqrt(3)),
+            "That is the whole interval. How far does it reach to one side?",
+        ),
+        "normal distribution": Misconception(
+            _by_hand_with(half=1.96 * 0.3 / math.sqrt(3)),
+            "1.96 is for many seeds. For three, take the t that the task gives.",
         ),
     },
     rtol=2e-3,
@@ -251,6 +274,21 @@ norm_backward = Task(
         "x-hat missing before its mean": Misconception(
             _wrong(center=lambda d, h, axes: d - _mean(d, axes) - _mean(d * h, axes)),
             "At x the mean of delta times x-hat must be multiplied by x-hat again.",
+        ),
+        "x-hat not divided": Misconception(
+            lambda delta, x, gamma, eps: _norm_backward_with(
+                delta, x, gamma, eps, center=lambda d, h, axes: d - _mean(d) - (x - _mean(x)) * _mean(d * h)
+            ),
+            "At x, the variance term takes x-hat, and you have x minus its mean: divide it, too.",
+        ),
+        "x in the mean": Misconception(
+            lambda delta, x, gamma, eps: _norm_backward_with(
+                delta, x, gamma, eps, center=lambda d, h, axes: d - _mean(d) - h * _mean(d * x)
+            ),
+            "At x, the second mean in (10.9) is that of delta times x-hat, and not of delta times x.",
+        ),
+        "gamma twice": Misconception(
+            _wrong(scale=lambda g, s: g * g / s), "At x the factor gamma stands twice: once is enough."
         ),
         "gamma missing": Misconception(
             _wrong(scale=lambda g, s: 1 / s), "At x the factor gamma is missing: delta is the gradient at y."
@@ -436,6 +474,13 @@ mixup = Task(
             _overwritten,
             "Some partners had been mixed already when you used them: work on a copy.",
         ),
+        "scaled while mixing": Misconception(
+            lambda x, labels, other, share, classes: (
+                share * x + (1 - share) * (share * x)[other],
+                _mixup(x, labels, other, share, classes)[1],
+            ),
+            "The partners were scaled by `share` before you mixed them in: work on a copy.",
+        ),
         "sum": Misconception(
             lambda x, labels, other, share, classes: (
                 x + (1 - share) * x[other],
@@ -491,7 +536,7 @@ def _schedule_with(
 
 def _schedule_cases(rng) -> list[Case]:
     peak, total, warm_up = float(rng.uniform(0.05, 0.4)), int(rng.integers(80, 120)), 10
-    later = warm_up + (total - warm_up) // 3
+    later = warm_up + 2 * (total - warm_up) // 5
     return [
         Case("the first step", 0.25, (0, total, peak, warm_up)),
         Case("in the warm-up", 0.25, (6, total, peak, warm_up)),
@@ -573,6 +618,58 @@ schedule = Task(
                 )
             ),
             "The rate falls and rises again: half a wave is pi, not two pi.",
+        ),
+        "upside down": Misconception(
+            _schedule_with(
+                fall=lambda step, total, peak, warm_up: (
+                    peak * (1 - math.cos(math.pi * (step - warm_up) / (total - warm_up))) / 2
+                )
+            ),
+            "After the warm-up the rate begins at 0 and rises: 1 - cos is the wave upside down.",
+        ),
+        "a sine": Misconception(
+            _schedule_with(
+                fall=lambda step, total, peak, warm_up: (
+                    peak * (1 + math.sin(math.pi * (step - warm_up) / (total - warm_up))) / 2
+                )
+            ),
+            "That is a sine: after the warm-up it begins at half the peak and rises.",
+        ),
+        "zero one step early": Misconception(
+            _schedule_with(
+                fall=lambda step, total, peak, warm_up: (
+                    peak * (1 + math.cos(math.pi * (step - warm_up) / (total - warm_up - 1))) / 2
+                )
+            ),
+            "Your cosine reaches 0 at the last step, total - 1. It should reach it one step later, at total.",
+        ),
+        "cosine one step early": Misconception(
+            _schedule_with(
+                fall=lambda step, total, peak, warm_up: (
+                    peak * (1 + math.cos(math.pi * (step - warm_up + 1) / (total - warm_up))) / 2
+                )
+            ),
+            "Your way down is one step ahead: the first step after the warm-up still has the peak.",
+        ),
+        "the peak only once": Misconception(
+            _schedule_with(
+                fall=lambda step, total, peak, warm_up: (
+                    peak * (1 + math.cos(math.pi * (step - warm_up + 1) / (total - warm_up + 1))) / 2
+                )
+            ),
+            "Your cosine starts from the last step of the warm-up. The step after that still has the peak.",
+        ),
+        "way down one step late": Misconception(
+            _schedule_with(until=lambda warm_up: warm_up + 1),
+            "The warm-up is one step too long: its last step is step warm_up - 1.",
+        ),
+        "no way down": Misconception(
+            _schedule_with(fall=lambda step, total, peak, warm_up: peak),
+            "The warm-up is right, but then the rate stays at the peak: the cosine is missing.",
+        ),
+        "without the peak": Misconception(
+            lambda step, total, peak, warm_up: _schedule(step, total, 1.0, warm_up),
+            "You return the share of the peak. Multiply by the peak.",
         ),
         "straight down": Misconception(
             _schedule_with(fall=lambda step, total, peak, warm_up: peak * (total - step) / (total - warm_up)),
@@ -736,6 +833,25 @@ layer = Task(
             ),
             "The averages are right. The batch itself is normalized by its variance divided by N.",
         ),
+        "no eps": Misconception(
+            lambda x, mean, var, training, alpha: (
+                (x - (x.mean(0) if training else mean)) / np.sqrt(x.var(0) if training else var),
+                *_layer(x, mean, var, training, alpha)[1:],
+            ),
+            "Keep the 1e-5 under the root: without it a unit that never changes divides by 0.",
+        ),
+        "batch variance in use": Misconception(
+            lambda x, mean, var, training, alpha: (
+                _layer(x, mean, var, training, alpha) if training else (_scaled(x, mean, x.var(0)), mean, var)
+            ),
+            "In use the running mean is there, but the variance is still that of the batch.",
+        ),
+        "results swapped": Misconception(
+            lambda x, mean, var, training, alpha: tuple(
+                _layer(x, mean, var, training, alpha)[i] for i in (0, 2, 1)
+            ),
+            "Mean and variance have changed places in what you return.",
+        ),
         "averages added in full": Misconception(
             _layer_wrong(keep=lambda old, new, alpha: old + alpha * new),
             "The averages grow without end: of the old only the share 1 - alpha stays.",
@@ -797,8 +913,8 @@ def _halves_with(**options) -> Callable[[str], float | str]:
     )
 
 
-def _unpaired(accuracies: np.ndarray) -> float:
-    return float(2.306 * np.sqrt((accuracies.var(ddof=1) + _PLAIN.var(ddof=1)) / 5))
+def _unpaired(accuracies: np.ndarray, t: float = 2.306) -> float:
+    return float(t * np.sqrt((accuracies.var(ddof=1) + _PLAIN.var(ddof=1)) / 5))
 
 
 measured = Task(
@@ -840,6 +956,25 @@ measured = Task(
         "unpaired": Misconception(
             _measured_with(mirrored_half=_unpaired(_MIRRORED), upside_down_half=_unpaired(_UPSIDE_DOWN)),
             "Your intervals treat the two recipes as if their seeds had nothing in common: subtract first.",
+        ),
+        "unpaired, t of the pairs": Misconception(
+            _measured_with(
+                mirrored_half=_unpaired(_MIRRORED, t=2.776), upside_down_half=_unpaired(_UPSIDE_DOWN, t=2.776)
+            ),
+            "You added the variances of two recipes, as of unrelated runs. Subtract seed by seed, first.",
+        ),
+        "both sides": Misconception(
+            _halves_with(t=2 * 2.776), "Those are whole intervals. How far do they reach to one side?"
+        ),
+        "t of three seeds": Misconception(
+            _halves_with(t=4.303), "4.303 is Student's t for three seeds. Here are five."
+        ),
+        "variance": Misconception(
+            _measured_with(
+                mirrored_half=_half(_MIRRORED - _PLAIN) ** 2 * math.sqrt(5) / 2.776,
+                upside_down_half=_half(_UPSIDE_DOWN - _PLAIN) ** 2 * math.sqrt(5) / 2.776,
+            ),
+            "You put in the variances of the differences: take their roots.",
         ),
         "divided by n": Misconception(
             _halves_with(root=float), "Your intervals are too narrow: divide by the root of n, not by n."
