@@ -10,7 +10,8 @@ learning rate is chosen beforehand on 5,000 other training images. A seed sets w
 weights, and the order of the samples, the same for all settings: so settings are compared seed by seed. Every
 network is tested once, at the end, on the 10,000 test images; its curves come from the first 1,000 of them.
 Learning rates are chosen on held-out training images. Not everything was fixed beforehand: a pilot with more
-epochs had been seen when the budget was set, and the rows of "three times the epochs" came after the first seed.
+epochs had been seen when the budget was set, and the rows of "three times the epochs" came after the first
+seed.
 
 Each finished run is one line of _build/experiments/generalization.jsonl, so that a run that was broken off
 goes on where it was. About 8 minutes of CPU time for each seed.

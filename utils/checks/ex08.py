@@ -64,6 +64,9 @@ by_hand = Task(
             _hand(parameters=128 * 48 * 25 + 256),
             "That is one of the groups. All filters count; the groups divide only the depth of each.",
         ),
+        "one group": Misconception(
+            _hand(parameters=128 * 48 * 25 + 128), "Those are the parameters of one group. There are two."
+        ),
         "bias forgotten": Misconception(
             _hand(parameters=256 * 48 * 25),
             "Those are the weights. The layer has a bias, and biases are parameters.",
@@ -77,7 +80,15 @@ by_hand = Task(
         ),
         "FLOPs": Misconception(
             _hand(multiply__adds=2 * 112 * 112 * 64 * 3 * 49),
-            "Twice too many. A multiplication and its addition count once; stride 2 halves height and width.",
+            "Twice too many. A multiplication and its addition count once, and stride 2 halves both sides.",
+        ),
+        "whole batch": Misconception(
+            _hand(multiply__adds=32 * 112 * 112 * 64 * 3 * 49),
+            "That is the work of 32 pictures. Asked for is that of one.",
+        ),
+        "rounded": Misconception(
+            _hand(multiply__adds=118e6, bytes=102.8e6),
+            "Rounded to millions? Write the product itself and let Python multiply.",
         ),
         "bias multiplied": Misconception(
             _hand(multiply__adds=112 * 112 * 64 * (3 * 49 + 1)),
@@ -94,6 +105,16 @@ by_hand = Task(
             "That is how many numbers there are. A float32 takes 4 bytes.",
         ),
         "bits": Misconception(_hand(bytes=32 * 32 * 64 * 112 * 112), "That is in bits. 32 bits are 4 bytes."),
+        "elements of one picture": Misconception(
+            _hand(bytes=64 * 112 * 112),
+            "Those are the numbers of one picture: the batch and the bytes of a number are missing.",
+        ),
+        "float64": Misconception(
+            _hand(bytes=8 * 32 * 64 * 112 * 112), "That would be float64. A float32 takes 4 bytes."
+        ),
+        "MiB": Misconception(
+            _hand(bytes=32 * 64 * 112 * 112 / 2**18), "That is in MiB, units of 1024 · 1024. Give bytes."
+        ),
         "one picture": Misconception(
             _hand(bytes=4 * 64 * 112 * 112),
             "That is one picture. Activations are made for each picture of the batch.",
@@ -117,6 +138,9 @@ by_hand = Task(
         ),
         "biases added": Misconception(
             _hand(separable=9 * 128 + 128 * 256 + 128 + 256), "These two layers have no biases."
+        ),
+        "biases of the 1×1": Misconception(
+            _hand(separable=9 * 128 + 128 * 256 + 256), "Asked for are weights: leave the 256 biases out."
         ),
         "operations a byte": Misconception(
             _hand(intensity=2 * _BY_HAND["intensity"]),
@@ -288,6 +312,20 @@ layer_cost = Task(
             _changed(lambda p, work, out, *_: (p, 2 * work, out)),
             "Twice the multiply-adds: those are operations. A multiplication and its addition count once.",
         ),
+        "order": Misconception(
+            _changed(lambda p, work, out, *_: (work, p, out)),
+            "The order is wrong: return parameters, multiply-adds, outputs.",
+        ),
+        "same size": Misconception(
+            _changed(
+                lambda p, work, out, shape, K, k, g, bias: (
+                    p,
+                    work * K // out * shape[1] * shape[2],
+                    K * shape[1] * shape[2],
+                )
+            ),
+            "Your output is as large as the input. Its sides follow from kernel, stride and padding.",
+        ),
         "work of one position": Misconception(
             _changed(lambda p, work, out, shape, K, k, g, bias: (p, work * K // out, out)),
             "The second number is the work at one position. Multiply it by the output positions.",
@@ -370,7 +408,7 @@ def _widest_cases(rng) -> list[Case]:
     return [
         Case("3×3, more channels out than in", 0.5, (C, 7 * C + 3, 3)),
         Case("5×5, fewer channels out than in", 0.25, (7 * C + 1, C, 5)),
-        Case("1×1", 0.25, (C, C + 6, 1)),
+        Case("1×1", 0.25, (C, 4 * C + 5, 1)),
         Case("3×3, where one r saves exactly nothing", 0.25, (16, 35, 3)),
         Case("very few channels", 0.25, (4, 6, 1)),
     ]
@@ -423,6 +461,24 @@ widest_bottleneck = Task(
             _widest_with(lambda C, K, k, r: 2 * K * r + k * k * r * r),
             "You count out_channels twice. The bottleneck begins with in_channels.",
         ),
+        "square layer": Misconception(
+            lambda C, K, k: _widest(C, C, k),
+            "out_channels has no effect: (8.4) is the case in which as many channels go in as come out.",
+        ),
+        "kernel side": Misconception(
+            lambda C, K, k: max(
+                (r for r in range(1, C + K) if r * (C + K) + k * k * r * r < k * C * K), default=0
+            ),
+            "The full layer has k² in_channels out_channels weights: the kernel is square.",
+        ),
+        "search ends at in_channels": Misconception(
+            lambda C, K, k: min(_widest(C, K, k), C - 1),
+            "The search ends too early: r may exceed in_channels where out_channels is larger.",
+        ),
+        "not whole": Misconception(
+            lambda C, K, k: (np.sqrt((C + K) ** 2 + 4 * k**4 * C * K) - C - K) / (2 * k * k),
+            "That is where both sides are equal. Asked for is the last whole number before it.",
+        ),
     },
     alternatives={"by trying": _widest_by_trying},
 )
@@ -448,10 +504,13 @@ def _seconds_cases(rng) -> list[Case]:
 
     work, moved = layers(6, 0.3, 60)
     work[:2], work[2:4] = 0.4 * moved[:2], 50 * moved[2:4]  # some on each side of the ridge
+    slow, fast = layers(3, 0.2, 0.4), layers(3, 20, 40)
+    slow[1][1] = slow[1][0]
+    slow[0][1], fast[0][1] = 4 * slow[1][1], 0.3 * fast[1][1]  # one on the other side of the ridge
     return [
         Case("six layers, some limited by memory", 1.0, (work, moved, 3e10, 1e10)),
-        Case("one layer limited by memory", 0.25, (*layers(1, 0.2, 0.4), 2e10, 7e9)),
-        Case("three layers limited by arithmetic", 0.25, (*layers(3, 20, 40), 2e10, 7e9)),
+        Case("three layers, two limited by memory", 0.25, (*slow, 2e10, 7e9)),
+        Case("three layers, two limited by arithmetic", 0.25, (*fast, 2e10, 7e9)),
     ]
 
 
@@ -493,6 +552,10 @@ network_seconds = Task(
         "operations": Misconception(
             lambda m, b, P, B: np.maximum(2 * m / P, b / B).sum(),
             "The work is doubled. Work and peak are both given in multiply-adds.",
+        ),
+        "milliseconds": Misconception(
+            lambda m, b, P, B: 1e3 * np.maximum(m / P, b / B).sum(),
+            "A thousand times too many: return seconds, not milliseconds.",
         ),
         "numbers, not bytes": Misconception(
             lambda m, b, P, B: np.maximum(m / P, 4 * b / B).sum(),
@@ -584,6 +647,14 @@ separable_vgg = Task(
             _measured(activations=1.0),
             "The outputs have the same shape, but there are twice as many layers, each with an output.",
         ),
+        "growth of the activations": Misconception(
+            lambda key: _MEASURED[key] - 1 if key == "activations" else _MEASURED[key],
+            "That is what came on top. How many times as many are there in all?",
+        ),
+        "counts": Misconception(
+            _measured(parameters=_SEPARABLE["parameters"], multiply__adds=_SEPARABLE["multiply-adds"]),
+            "That is the count itself. Divide that of the full network by it.",
+        ),
         "activations doubled": Misconception(
             _measured(activations=2.0),
             "Not quite twice: the depthwise layer makes as many maps as go in, often fewer than come out, "
@@ -611,6 +682,10 @@ separable_vgg = Task(
             ),
             "That is their share of the parameters. Asked for was their share of the multiply-adds.",
         ),
+        "share of all": Misconception(
+            lambda key: 1.0 if key == "share of 1×1" else _MEASURED[key],
+            "Nearly, but the depthwise layers do some of the work. Two digits after the point will do.",
+        ),
         "percent": Misconception(
             lambda key: 100 * _MEASURED[key] if key == "share of 1×1" else _MEASURED[key],
             "A share lies between 0 and 1; this looks like percent.",
@@ -618,6 +693,10 @@ separable_vgg = Task(
         "side doubles": Misconception(
             lambda key: 2.0 if key == "448" else _MEASURED[key],
             "Twice the height and twice the width: how many times the positions?",
+        ),
+        "448 against the full network": Misconception(
+            lambda key: _TALL["multiply-adds"] / _FULL["multiply-adds"] if key == "448" else _MEASURED[key],
+            "You divided by the full network. Compare the separable network with itself at 224 pixels.",
         ),
         "picture does not count": Misconception(
             lambda key: 1.0 if key == "448" else _MEASURED[key],
