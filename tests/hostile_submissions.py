@@ -28,6 +28,7 @@ class Handed:
     words: str = ""
     slow: bool = False  # runs into a limit
     clean: bool = False  # no cell may fail
+    big: bool = False  # the grader itself must stay small and quick
 
 
 @cache
@@ -40,7 +41,7 @@ def document() -> dict:
 
 
 def packed(notebook: dict) -> bytes:
-    return json.dumps(notebook, ensure_ascii=False).encode()
+    return json.dumps(notebook).encode()
 
 
 def source(cell: dict) -> str:
@@ -242,6 +243,153 @@ shell.input_transformers_cleanup.append(lambda lines: ["pass\\n"])
 shell.ast_transformers.append(None)
 """
 
+# The worker sends what `pack` makes of a reply: this sends a reply of the submission's own making.
+FORGE = """
+import json, struct
+from utils.grading import wire
+def frame(text, *buffers):
+    body = struct.pack("<I", len(text)) + text + b"".join(buffers)
+    return struct.pack("<Q", len(body)) + body
+def whole(reply, *buffers):
+    return frame(json.dumps([reply, [len(b) for b in buffers]]).encode(), *buffers)
+"""
+FORGED = {
+    "deep": 'frame(b"[" * 10**6)',
+    "a deep word": 'frame(b\'[{"id": %d, "words": \' % tree["id"] + b"[" * 900 + b"]" * 900 + b", \\"raised\\": 1}, []]")',
+    "a broken dict": 'whole({"id": tree["id"], "ok": {"dict": [1, 2]}})',
+    "a broken answer": 'whole({"id": tree["id"], "ok": {"tuple": [{"dict": 3}, {"array": [[], {}, None]}]}})',
+    "one buffer, many arrays": """whole({"id": tree["id"], "ok": {"tuple":
+        [{"array": ["|b1", [2**21], 0]}] * 20_000}}, bytes(2**21))""",
+    "wide texts": """whole({"id": tree["id"], "ok": {"list":
+        [{"value": "x" * 500_000}] + [{"value": "x"}] * 15_000}})""",
+    "a million values": 'whole({"id": tree["id"], "ok": {"tuple": [{"value": 1}] * 10**6}})',
+    "a large number": 'frame(b\'[{"id": %d, "ok": {"value": \' % tree["id"] + b"9" * 4000 + b"}}, []]")',
+    "odd words": 'whole({"id": tree["id"], "raised": ["x"], "words": {"y": "\\ud800"}})',
+    "entries": 'whole({"id": tree["id"], "entries": [["side", {"ok": {"dict": [1]}}], [[], 1], 3]})',
+    "no number": 'whole({"ok": {"value": 1}})',
+}
+
+REFUSED = ("deep", "a million values", "no number")  # at once: the cell that does it is left out
+
+# Answers the grader's next questions before they are asked; the numbers are in the frames above.
+EARLY = """
+import gc, io, json, struct, sys
+frame = sys._getframe()
+while "writer" not in frame.f_locals:
+    frame = frame.f_back
+first = frame.f_locals["message"]["id"]
+for i in range(first, first + 300):
+    text = json.dumps([{"id": i, "error": "", "ok": {"value": 4}}, []]).encode()
+    frame.f_locals["writer"].write(struct.pack("<QI", len(text) + 4, len(text)) + text)
+frame.f_locals["writer"].flush()
+"""
+
+DRIP = """
+import sys, time
+frame = sys._getframe()
+while "writer" not in frame.f_locals:
+    frame = frame.f_back
+writer, kept = frame.f_locals["writer"], []
+writer.write((10**6).to_bytes(8, "little"))
+while True:
+    writer.write(b"x"); writer.flush(); time.sleep(0.02)
+    kept.append(np.ones(2**21))
+"""
+
+KERNEL = """
+import ctypes, errno, os
+libc = ctypes.CDLL(None, use_errno=True)
+done = []
+for name, arguments in {
+    "memfd_create": (b"x", 0), "shmget": (0, 2**30, 0o1600), "unshare": (0x10000000,), "ptrace": (16, 1, 0, 0),
+    "mount": (b"none", b"/tmp", b"tmpfs", 0, None), "setns": (0, 0), "chroot": (b"/tmp",),
+}.items():
+    if getattr(libc, name)(*arguments) != -1:
+        done.append(name)
+pid = libc.syscall(56 if os.uname().machine == "x86_64" else 220, 0x10000000 | 17, 0, 0, 0, 0)
+if pid == 0:
+    os._exit(0)
+done += ["clone with a namespace"] * (pid != -1)
+import threading
+thread = threading.Thread(target=lambda: None)   # threads and children of honest code still start
+thread.start(); thread.join()
+os.waitpid(os.fork() or os._exit(0), 0)
+assert not done, done
+"""
+
+LOOK_AROUND = """
+import glob, os
+for pid in os.listdir("/proc"):
+    if pid.isdigit():
+        for place in ("environ", "cmdline", "maps"):
+            try:
+                text = open(f"/proc/{pid}/{place}", "rb").read()
+            except OSError:
+                continue
+            assert b"--seed" not in text and b"SECRET" not in text, (pid, place)
+        for depth in ("*", "*/*", "*/*/*"):
+            found = glob.glob(f"/proc/{pid}/root/{depth}/solutions") + glob.glob(f"/proc/{pid}/cwd/{depth}.ipynb")
+            assert not found, found
+os.symlink("/proc/1/root", "link")
+os.symlink("/course/utils/checks/ex03.py", "checks.py")
+assert not os.path.exists("checks.py")
+"""
+
+
+def forged(reply: str) -> Callable[[], bytes]:
+    """A submission whose process answers every question with `reply`."""
+    return with_cell(f"{FORGE}\nwire.pack = lambda tree, buffers=(): {reply}")
+
+
+def redefined_helper(notebook: dict) -> None:
+    """A helper of an answer whose name a later cell gives to something else, after the check."""
+    for place, cell in enumerate(notebook["cells"]):
+        if "def same_padding(" in source(cell):
+            cell["source"] = (
+                "def side(size, stride):\n    return -(-size // stride)\n\n"
+                "def same_padding(size, kernel_size, stride=1):\n"
+                "    total = max(0, (side(size, stride) - 1) * stride + kernel_size - size)\n"
+                "    return side(size, stride), total // 2, total - total // 2"
+            )
+            notebook["cells"].insert(place + 2, code_cell("def side(a, b, c):\n    return 'another one'"))
+            return
+
+
+def from_colab(notebook: dict) -> None:
+    notebook["metadata"] |= {"colab": {"provenance": [], "toc_visible": True}, "accelerator": "GPU"}
+    notebook["metadata"]["kernelspec"] = {"name": "my_env_3_12", "display_name": "My kernel"}
+    first = "from google.colab import drive, files\ndrive.mount('/content/drive')\n!pip install -q tqdm\n"
+    notebook["cells"][2]["source"] = first + source(notebook["cells"][2])
+    for cell in notebook["cells"]:
+        cell["metadata"] = {"id": "Ab3", "vscode": {"languageId": "python"}, "outputId": "x"}
+
+
+def magics_on_cells(notebook: dict) -> None:
+    for cell in notebook["cells"]:
+        if "def same_padding(" in source(cell):
+            cell["source"] = "%%capture out\n" + source(cell)
+        if "def conv2d(" in source(cell):
+            cell["source"] = "%%time\n" + source(cell)
+
+
+def version_3(notebook: dict) -> None:
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            cell["input"] = cell.pop("source")
+    notebook["worksheets"] = [{"cells": notebook.pop("cells")}]
+    notebook["nbformat"] = 3
+
+
+def blank_lines(notebook: dict) -> None:
+    """A search that tries every start of a run of blank lines takes the square of their number."""
+    notebook["cells"].insert(3, code_cell("\n" * 3_000_000 + "raise ValueError('lines')"))
+    one_missing(notebook)
+
+
+def checks_of(exercise: str) -> Callable[[], bytes]:
+    return lambda: solved().replace("ex03", exercise).replace("03_convolution_layer", "x").encode()
+
+
 SUBMISSIONS: dict[str, Handed] = {
     "right": Handed(lambda: packed(document()), FULL),
     "blank": Handed(lambda: (ROOT / "exercises/03_convolution_layer.ipynb").read_bytes(), 0, "Not answered yet"),
@@ -345,4 +493,45 @@ SUBMISSIONS: dict[str, Handed] = {
         ),
         FULL, clean=True,
     ),
+    # replies of its own making
+    **{
+        f"forges {name}": Handed(forged(reply), FULL if name in REFUSED else 0, big=True)
+        for name, reply in FORGED.items()
+    },
+    "answers before it is asked": Handed(with_cell(EARLY), 0),
+    "sends byte by byte while memory grows": Handed(with_cell(DRIP), FULL, "More memory than allowed", slow=True),
+    "writes noise into the pipe": Handed(
+        with_cell("import os\nfor n in range(3, 20):\n    try: os.write(n, b'noise' * 100)\n    except OSError: pass"),
+        FULL, "could not be read",
+    ),
+    "closes the pipes": Handed(with_cell("import os\nos.closerange(3, 256)"), FULL, "left out"),
+    "a child keeps the pipe": Handed(
+        with_cell("import os, time\nif os.fork(): os._exit(0)\ntime.sleep(98765)"), FULL, "process ended"
+    ),
+    "stops itself": Handed(
+        with_answer("import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)"), FULL - SAME, "never end", slow=True
+    ),
+    "asks the kernel for more": Handed(with_cell(KERNEL), FULL, clean=True),
+    "looks around in /proc": Handed(with_cell(LOOK_AROUND), FULL, clean=True),
+    "an error that cannot be written": Handed(
+        with_cell("raise ValueError('\\ud800 \\x1b[31m\\u202e<script>alert(1)</script>')"), FULL, "The cell raised"
+    ),
+    "an import that cannot be written": Handed(with_cell("from utils import x  # \ud800\u202e"), FULL),
+    "millions of blank lines": Handed(changed(blank_lines), FULL - SAME, "lines"),
+    "a million cells": Handed(
+        lambda: b'{"cells": [' + b"{}," * 10**6 + b"{}]}", 0, "1,000,001 cells"
+    ),
+    "an exercise that there is not": Handed(checks_of("ex99"), 0, "no exercise 99"),
+    "exercise zero": Handed(checks_of("ex00"), 0, "no exercise 00"),
+    "digits of another script": Handed(checks_of("ex\u0660\u0663"), 0, "not clear which exercise"),
+    # honest, and odd
+    "a helper is redefined later": Handed(changed(redefined_helper), FULL),
+    "from Colab and VS Code": Handed(changed(from_colab), FULL, clean=True),
+    "magics on cells": Handed(changed(magics_on_cells), FULL, clean=True),
+    "version 3": Handed(changed(version_3), FULL),
+    "a tensor": Handed(with_answer(
+            RIGHT + "return torch.tensor(values)",
+            head="import torch\n\ndef same_padding(size, kernel_size, stride=1):\n",
+        ), FULL),
+    "a matrix": Handed(with_answer(RIGHT + "return tuple(np.asmatrix(v).A1[0] for v in values)"), FULL),
 }  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import csv
 import datetime
 import html
@@ -18,14 +20,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hostile_submissions import SUBMISSIONS
+from hostile_submissions import SUBMISSIONS, code_cell
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from utils import checks
-from utils.grading import notebook, report, run, sandbox, submissions, wire
-from utils.grading.grade import Settings, grade_one
+from utils.grading import needed, notebook, report, run, sandbox, submissions, wire
+from utils.grading.grade import Entries, Settings, _value, grade_one
 
 ROOT = Path(__file__).resolve().parent.parent
 SOLVED = ROOT / "solutions/03_convolution_layer.ipynb"
@@ -114,6 +116,107 @@ def test_objects_do_not_pass():
             wire.encode(value, [])
 
 
+trees = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["ok", "blank", "value", "array", "tuple", "list", "dict"]), inner, max_size=2
+        )
+    ),
+    max_leaves=10,
+)
+
+
+@given(trees)
+def test_any_reply_is_a_value_or_refused(tree):
+    """Whatever JSON a submission sends: a plain value, or an error in words for the student."""
+    reply = tree if isinstance(tree, dict) else {"ok": tree}
+    with contextlib.suppress(checks.StudentError):
+        _value(reply, [bytes(8)])
+    with contextlib.suppress(checks.StudentError, KeyError):
+        Entries([["a", tree], tree], [bytes(8)])["a"]
+
+
+def test_a_small_frame_cannot_ask_for_a_large_memory():
+    twice = {"tuple": [{"array": ["<f8", [1], 0]}] * 2}
+    with pytest.raises(wire.WireError):
+        wire.decode(twice, [bytes(8)])
+    with pytest.raises(wire.WireError):
+        wire.unpack(wire.pack({"value": "x" * 100})[8:], most_text=50)
+    assert wire.decode({"list": [{"value": 1}]}, [], lists=False) == (1,)
+
+
+# ------------------------------------------------------------------ which statements are needed
+
+
+NOTEBOOK = {
+    0: "import numpy as np, torch\nfrom utils import plot, data",
+    1: "scale = 2\nunused = slow()\nplot.show(unused)",
+    2: "def helper(x):\n    unused = x\n    return np.sum(unused) * scale",
+    3: "def answer(x):\n    return helper(x)",
+    4: "answer(3)\nscale += 1\nprint(torch.zeros(3))",
+    5: "table = {}\nfor key in [1]:\n    table[key] = helper(key)\nother = {}\nother[1] = slow()",
+    6: "np.random.seed(3)\nassert slow()\nrng.shuffle(table)",
+}
+
+
+def chosen(cells: dict[int, str], *answers: str) -> list[str]:
+    trees = {number: ast.parse(text) for number, text in cells.items()}
+    return [ast.unparse(s.node).splitlines()[0] for s in needed.needed(trees, set(answers))[0]]
+
+
+def test_what_an_answer_needs_runs_and_nothing_else():
+    assert chosen(NOTEBOOK, "answer") == [
+        *("import numpy as np", "scale = 2", "def helper(x):", "def answer(x):", "answer(3)", "scale += 1"),
+        "np.random.seed(3)",
+    ]
+    rest = chosen(NOTEBOOK, "table")
+    assert {"table = {}", "for key in [1]:", "def helper(x):", "rng.shuffle(table)"} <= set(rest)
+    assert not {"def answer(x):", "other = {}", "import torch", "from utils import plot"} & set(rest)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from numpy import *",
+        "exec('answer = 3')",
+        "globals()['answer'] = 3",
+        "def f():\n    global answer\n    answer = 3",
+        "get_ipython().run_cell_magic('time', '', 'answer = 3')",
+    ],
+)
+def test_unclear_notebooks_run_as_a_whole(text):
+    with pytest.raises(needed.UnclearError):
+        chosen({0: text}, "answer")
+
+
+def with_cells(tmp_path: Path, *texts: str, source: Path = SOLVED) -> Path:
+    document = json.loads(source.read_text(encoding="utf-8"))
+    document["cells"] += [code_cell(text) for text in texts]
+    path = tmp_path / "made.ipynb"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return path
+
+
+def test_cells_that_no_answer_needs_are_left_out_only_while_nothing_is_lost(bwrap, tmp_path: Path):
+    """An answer that a cell makes in a way that nobody can see still counts."""
+    loop = with_cells(tmp_path, "while True: pass")
+    assert grade_one(loop, Settings())["points"] == 10
+    right = "lambda size, k, stride=1: ((o := -(-size // stride)), "
+    right += "(t := max(0, (o - 1) * stride + k - size)) // 2, t - t // 2)"
+    for hidden in (
+        f"import sys\nsys.modules['__main__'].__dict__.update(same_padding={right})",
+        f"import __main__\nvars(__main__)['same_padding'] = {right}",
+    ):
+        assert grade_one(with_cells(tmp_path, hidden, source=BLANK), Settings())["points"] == 1.5
+    alias = "same = answers\nsame['side'] = 55\n"
+    assert grade_one(with_cells(tmp_path, alias, source=BLANK), Settings())["points"] == 0.4
+    call = "def put(key, value):\n    answers[key] = value\n\nput('side', 55)"
+    assert grade_one(with_cells(tmp_path, call, source=BLANK), Settings())["points"] == 0.4
+    assert grade_one(BLANK, Settings())["points"] == 0
+
+
 # ------------------------------------------------------------------ who handed in what
 
 
@@ -190,6 +293,43 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path: Path, monkeypatch):
     found = submissions.collect(archive, tmp_path / "out")
     assert not found.submissions
     assert "too large" in found.remarks[0]
+
+
+def test_broken_zips_are_explained(tmp_path: Path):
+    archive = tmp_path / "in.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as z:
+        z.writestr("a.ipynb/b.ipynb", "{}")
+        for name in (".", "a.ipynb", "x" * 300 + ".ipynb", "bob.ipynb"):
+            z.writestr(name, "{}" * 100)
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            z.writestr("bob.ipynb", "{}")
+    content = archive.read_bytes()
+    found = submissions.collect(archive, tmp_path / "out")
+    assert {s.original for s in found.submissions} <= {"a.ipynb/b.ipynb", "a.ipynb", "bob.ipynb"}
+    assert len(found.submissions) + len(found.remarks) == 6
+    for cut in (30, 60, len(content) // 2, len(content) - 30):  # damaged somewhere
+        archive.write_bytes(content[:cut] + bytes(20) + content[cut + 20 :])
+        with contextlib.suppress(ValueError):
+            submissions.collect(archive, tmp_path / f"out{cut}")
+
+
+ODD_NAMES = (b"new\nline", b"\xff\xfe", b"\x1b[31mred", "\u202eadb".encode(), b"=1+1", b"back\\n")
+
+
+def test_odd_names_stop_nothing(bwrap, tmp_path: Path):
+    folder = os.fsencode(tmp_path / "in")
+    os.mkdir(folder)
+    for name in ODD_NAMES:
+        Path(os.fsdecode(folder + b"/" + name + b".ipynb")).write_text("{")
+    os.mkfifo(folder + b"/pipe.ipynb")
+    os.utime(folder + b"/=1+1.ipynb", (2**40, 2**40))
+    ran = command(tmp_path / "in", "-o", tmp_path / "out", "--due", "2027-03-01T23:59Z", "--verbose")
+    assert ran.returncode == 1, ran.stderr
+    assert len(grades(tmp_path / "out")) == len(ODD_NAMES)
+    assert "pipe.ipynb: no regular file" in (tmp_path / "out/remarks.txt").read_text()
+    assert all(letter.isprintable() or letter == "\n" for letter in ran.stdout)
+    names = [submissions.printable(os.fsdecode(name)) for name in (*ODD_NAMES, b"new\\nline")]
+    assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize(
@@ -422,6 +562,25 @@ def test_file_names_are_safe_and_formulas_harmless(tmp_path: Path):
     }  # fmt: skip
     assert "/" not in report.file_name(record)
     report.write_grades(tmp_path / "grades.csv", [record | {"student": "=1+1"}], [])
-    assert "\n'=1+1" in (tmp_path / "grades.csv").read_text()
+    assert "\n\"'=1+1" in (tmp_path / "grades.csv").read_text()
     page = report.feedback(record | {"student": "<script>alert(1)</script>"})
     assert "<script>" not in page
+
+
+def test_the_guide_states_what_was_measured():
+    """Every number of the table of costs comes from the record of the benchmark."""
+    record = json.loads((ROOT / "benchmarks/results/grading.json").read_text(encoding="utf-8"))
+    page = (ROOT / "book/front/instructors.md").read_text(encoding="utf-8")
+    honest, growth = record["CPU seconds, honest"], record["CPU seconds each, as the class grows"]
+    against = record["against nbgrader, CPU seconds each"]
+    rows = {
+        "submissions": record["submissions"],
+        "CPU seconds of an honest one, median": honest["median"],
+        "CPU seconds of an honest one, 95th percentile": honest["95th percentile"],
+        **{f"CPU seconds each, the first {count}": value for count, value in growth.items()},
+        "submissions a minute and core": record["submissions a minute and core, by CPU"],
+        "memory of the grading processes, at most": f"{record['peak memory of the grader, MiB']} MiB",
+        "nbgrader's autograde on the same notebooks, CPU seconds": f"{against['nbgrader']}, ours {against['ours']}",
+    }
+    for label, value in rows.items():
+        assert f"| {label} | {value} |" in page

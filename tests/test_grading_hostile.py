@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -26,7 +28,7 @@ def walls() -> Settings:
         if os.environ.get("CONVNETS_REQUIRE_SANDBOX"):
             raise
         pytest.skip(str(error))
-    return Settings(seed=11, limits=LIMITS)
+    return Settings(seed=11, limits=LIMITS, all_cells=True)  # so that every attack takes place
 
 
 def processes_with(word: str) -> list[str]:
@@ -46,7 +48,12 @@ def test_submission_gets_its_points(name: str, walls: Settings, tmp_path: Path):
     before = sorted(p.name for p in home.iterdir())
     temporary = set(Path(os.environ.get("TMPDIR", "/tmp")).glob("grading-*"))
 
+    cpu, peak = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     record = grade_one(path, walls)
+    if handed.big:  # what it sends must not make the grader work or grow
+        assert time.process_time() - cpu < 10
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 500_000  # KiB
+    assert_can_be_written(record)
 
     said = "\n".join(
         [record["status"], *(c["message"] for c in record["cells"]), *(t["text"] for t in record["tasks"])]
@@ -61,6 +68,14 @@ def test_submission_gets_its_points(name: str, walls: Settings, tmp_path: Path):
     assert not processes_with("sleep 98765")
     left = set(Path(os.environ.get("TMPDIR", "/tmp")).glob("grading-*")) - temporary
     assert not [folder for folder in left if not _belongs_to_a_neighbor(folder)]
+
+
+def assert_can_be_written(value) -> None:
+    """No half characters, no terminal commands, no marks that turn the direction of the text."""
+    if isinstance(value, str):
+        assert all(letter.isprintable() or letter == "\n" for letter in value)
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        assert_can_be_written(item)
 
 
 def _belongs_to_a_neighbor(folder: Path) -> bool:

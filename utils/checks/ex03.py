@@ -659,7 +659,7 @@ def _share_cases(rng) -> list[Case]:
         Case("a stride wider than the kernel", 0.2, (n + 2, 3), {"stride": 5}),
         Case("a stride that leaves a border", 0.2, (n + 2, 4), {"stride": 4}),
         Case("stride and padding", 0.2, (n + 3, 2), {"stride": 4, "padding": 2}),
-        Case("stride, padding and dilation", 0.2, (n + 1, 3), {"stride": 3, "padding": 4, "dilation": 3}),
+        Case("stride, padding and dilation", 0.2, (n + 1, 3), {"stride": 4, "padding": 4, "dilation": 3}),
         Case("stride 1 and a wide dilation", 0.2, (n, 2), {"dilation": n - 4}),
     ]
 

@@ -37,6 +37,7 @@ class Settings:
     seed        of the hidden cases; the same seed gives the same points
     sandbox     "bwrap", "docker" or "rlimit"
     exercise    such as "ex03"; None: read from each notebook
+    all_cells   run every cell; False: first those that the answers need, and all where points are missing
     cases       path of a Python file with CASES = {"ex03.conv2d": function of a Generator -> list of Case},
                 which take the place of the published ones
     """
@@ -46,6 +47,7 @@ class Settings:
     limits: Limits = dataclasses.field(default_factory=Limits)
     exercise: str | None = None
     cases: str | None = None
+    all_cells: bool = False
 
 
 def grade_one(path: str | Path, settings: Settings = Settings()) -> dict[str, Any]:
@@ -73,12 +75,9 @@ def grade_one(path: str | Path, settings: Settings = Settings()) -> dict[str, An
         record["status"] = str(error)
         cells = None
     if record["exercise"] is not None:
-        with Answers(cells, record["exercise"], settings) as answers:
-            record["tasks"] = [
-                _grade_task(task, answers) for task in _tasks(record["exercise"], settings.cases)
-            ]
-        record["cells"] = [{"cell": i, "message": m} for i, m in sorted(answers.failed.items())]
-        cpu -= answers.cpu_seconds
+        record["tasks"], failed, seconds = _grade_tasks(cells, record["exercise"], settings)
+        record["cells"] = [{"cell": i, "message": m} for i, m in sorted(failed.items())]
+        cpu -= seconds
     for key in ("points", "max_points"):
         record[key] = round(sum(task[key] for task in record["tasks"]), 6)
     record["seconds"] = round(time.monotonic() - began, 2)
@@ -103,6 +102,26 @@ def clean(value: Any) -> Any:
 
 def _clean_character(character: str) -> str:
     return character if character.isprintable() or character == "\n" else "\N{REPLACEMENT CHARACTER}"
+
+
+def _grade_tasks(cells, exercise: str, settings: Settings) -> tuple[list[dict], dict[int, str], float]:
+    """The records of the tasks, the cells that failed, the CPU seconds of the submission.
+
+    First only what the answers need runs. Where points are missing and something of the student's own was
+    left out, the whole notebook runs, and the better result counts for each task.
+    """
+    all_tasks = _tasks(exercise, settings.cases)
+    end = time.monotonic() + settings.limits.total
+    with Answers(cells, exercise, settings, end, settings.all_cells) as answers:
+        records = [_grade_task(task, answers) for task in all_tasks]
+    failed, seconds = answers.failed, answers.cpu_seconds
+    if answers.left_out and any(r["points"] < r["max_points"] for r in records):
+        with Answers(cells, exercise, settings, end, all_cells=True) as answers:
+            for i, task in enumerate(all_tasks):
+                if records[i]["points"] < records[i]["max_points"]:
+                    records[i] = max(_grade_task(task, answers), records[i], key=lambda r: r["points"])
+        failed, seconds = failed | answers.failed, seconds + answers.cpu_seconds
+    return records, failed, seconds
 
 
 def _sha256(path: Path) -> str:
@@ -138,8 +157,7 @@ def own_cases(path: str) -> dict:
 
 def _flags(cells: list[tuple[int, str]], exercise: str) -> list[str]:
     """What an instructor may want to look at; it costs no points."""
-    released = sorted((notebook.ROOT / "exercises").glob(f"{exercise.removeprefix('ex')}_*.ipynb"))
-    known = {line.strip() for _, source in notebook.read(released[0]).cells for line in source.splitlines()}
+    known = {line.strip() for cell in notebook.released_cells(exercise) for line in cell.splitlines()}
     found = []
     for number, source in cells:
         for line in source.splitlines():
@@ -174,15 +192,16 @@ class Answers:
     `failed` tells which cells raised, or ended the process: number -> message.
     """
 
-    def __init__(self, cells: list[tuple[int, str]] | None, exercise: str, settings: Settings):
-        self.cells, self.settings = cells, settings
+    def __init__(self, cells, exercise: str, settings: Settings, end: float, all_cells: bool):
+        self.cells, self.settings, self.end, self.all_cells = cells, settings, end, all_cells
         self.names = notebook.answers(exercise)
+        self.released = notebook.released_cells(exercise)
+        self.left_out: set[int] = set()  # cells of the student's own that did not run as a whole
         self.session: Session | None = None
         self.failed: dict[int, str] = {}
         self.skipped: set[int] = set()  # cells that ended the process: not run again
         self.deaths = 0
         self.cpu_seconds = 0.0
-        self.end = time.monotonic() + settings.limits.total
 
     def __enter__(self) -> Answers:
         return self
@@ -245,30 +264,47 @@ class Answers:
         while True:
             if self.deaths > MAX_DEATHS:
                 raise StudentError("The process ended too often.")
-            number = None
+            number, started = None, False
             session = Session(self.settings.sandbox, self.settings.limits)
             try:
                 session.ask(
                     {"do": "start", "limits": self.settings.limits.resources()}, (), self._seconds(60)
                 )
-                for number, source in self.cells:
-                    if number not in self.skipped:
-                        seconds = self._seconds(self.settings.limits.cell)
-                        reply, _ = session.ask({"do": "run", "source": source, "number": number}, (), seconds)
-                        if error := reply.get("error"):
-                            self.failed[number] = _words(error)
+                started = True
+                for number, source in self._chosen(session):
+                    seconds = self._seconds(self.settings.limits.cell)
+                    reply, _ = session.ask({"do": "run", "source": source, "number": number}, (), seconds)
+                    if error := reply.get("error"):
+                        self.failed[number] = _words(error)
                 self.session = session
                 return
             except Dead as error:
                 self._end(session)
                 self.deaths += 1
-                if number is None:
+                if not started:
                     raise StudentError("The sandbox did not start.") from error
+                if number is None:  # it did not survive the search for what is needed
+                    self.all_cells = True
+                    continue
                 self.skipped.add(number)
                 self.failed[number] = f"{error} The cell was left out."
             except BaseException:
                 self._end(session)
                 raise
+
+    def _chosen(self, session: Session) -> list[tuple[int, str]]:
+        """The cells to run: all, or those that the answers need."""
+        cells = [(number, source) for number, source in self.cells if number not in self.skipped]
+        if self.all_cells:
+            return cells
+        message = {"do": "plan", "cells": cells, "names": sorted(set(self.names.values()))}
+        reply, _ = session.ask(message, (), self._seconds(self.settings.limits.call))
+        run, left_out = (reply.get(key) for key in ("run", "left out"))
+        if not isinstance(run, list) or not isinstance(left_out, list):
+            return cells
+        own = {number for number, source in cells if source.strip() not in self.released}
+        self.left_out |= {number for number in own if number in left_out}
+        return [(number, source) for number, source in cells if number in run]
 
 
 class Remote:

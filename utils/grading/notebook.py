@@ -50,8 +50,10 @@ def read(path: Path) -> Submitted:
     except (ValueError, RecursionError) as error:
         raise UnreadableError("The file is no notebook: it is damaged or cut off.") from error
     cells = _cells(document) if isinstance(document, dict) else None
-    if not isinstance(cells, list) or len(cells) > MAX_CELLS:
-        raise UnreadableError("The file holds no list of cells: is it a notebook of version 4?")
+    if not isinstance(cells, list):
+        raise UnreadableError("The file holds no list of cells: is it a notebook?")
+    if len(cells) > MAX_CELLS:
+        raise UnreadableError(f"The notebook has {len(cells):,} cells, more than {MAX_CELLS:,}.")
     code = tuple((i, _source(cell)) for i, cell in enumerate(cells) if _is_code(cell))
     return Submitted(code, _exercise(code, document, path))
 
@@ -90,14 +92,20 @@ def _exercise(code, document: dict, path: Path) -> str | None:
 
 
 @cache
-def answers(exercise: str) -> dict[str, str]:
-    """Task -> name of the variable that holds its answer, read from the exercise as it was released."""
+def released_cells(exercise: str) -> frozenset[str]:
+    """The texts of the code cells of an exercise as it was released."""
     number = exercise.removeprefix("ex")
     released = sorted((ROOT / "exercises").glob(f"{number}_*.ipynb"))
     if not released:
         raise ValueError(f"exercise: there is no exercises/{number}_*.ipynb for {exercise!r}")
+    return frozenset(source.strip() for _, source in read(released[0]).cells)
+
+
+@cache
+def answers(exercise: str) -> dict[str, str]:
+    """Task -> name of the variable that holds its answer, read from the exercise as it was released."""
     names = {}
-    for _, source in read(released[0]).cells:
+    for source in released_cells(exercise):
         if "check(" not in source:
             continue
         for node in ast.walk(ast.parse(source)):

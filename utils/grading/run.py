@@ -59,6 +59,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     add("--gradebook", metavar="DB", type=Path, help="also write nbgrader's gradebook.db")
     add("--student", metavar="NAME", help="only this one, again, even if graded")
     add("--verbose", action="store_true", help="print the whole report of each submission")
+    add("--all-cells", action="store_true", help="run every cell, also those that no answer needs")
     add("--again", action="store_true", help="grade everything again")
     for name, unit in (("cell", "s"), ("call", "s"), ("total", "s"), ("memory", "MiB"), ("processes", "")):
         default = getattr(sandbox.Limits(), name)
@@ -80,7 +81,7 @@ def settings_of(chosen: argparse.Namespace) -> Settings:
     names = ("cell", "call", "total", "memory", "processes")
     limits = sandbox.Limits(**{name: getattr(chosen, f"limit_{name}") for name in names})
     cases = str(Path(chosen.cases).resolve()) if chosen.cases else None
-    return Settings(chosen.seed, chosen.sandbox, limits, chosen.exercise, cases)
+    return Settings(chosen.seed, chosen.sandbox, limits, chosen.exercise, cases, chosen.all_cells)
 
 
 @cache

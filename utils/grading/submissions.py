@@ -153,11 +153,12 @@ def _unpack(source: Path, workspace: Path, found: Collection) -> list[Path]:
             )
         for entry in sorted(entries, key=lambda e: e.filename):
             name = entry.filename.replace("\\", "/")
-            if entry.is_dir() or SKIPPED.search(name):
+            if name.endswith("/") or SKIPPED.search(name):
                 continue
             target = workspace.joinpath(*PurePosixPath(name).parts)
             total += entry.file_size
-            if reason := _why_not(entry, name, total) or ("a name that comes twice" if target in files else ""):
+            twice = "a name that comes twice" if target in files else ""
+            if reason := _why_not(entry, name, total) or twice:
                 found.remarks.append(f"{printable(name)}: {reason}, not unpacked")
             elif reason := _unpack_one(archive, entry, target):
                 found.remarks.append(f"{printable(name)}: could not be unpacked ({reason})")

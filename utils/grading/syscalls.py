@@ -1,9 +1,9 @@
 """System calls that a submission has no use for, as a filter of the kernel (seccomp) for bubblewrap.
 
-Left open, these would make memory that no limit counts (files that live in memory, file systems of one's own
-in a namespace inside the namespace), or reach parts of the kernel where most of its holes were found. A
-filtered call fails with EPERM; `clone3`, whose flags a filter cannot see, fails with ENOSYS, and the C library
-falls back to `clone`.
+Left open, these would make memory that no limit counts (files that live in memory, file systems of one's
+own in a namespace inside the namespace), or reach parts of the kernel where most of its holes were found. A
+filtered call fails with EPERM; `clone3`, whose flags a filter cannot see, fails with ENOSYS, and the C
+library falls back to `clone`.
 """
 
 from __future__ import annotations
