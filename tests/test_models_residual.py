@@ -229,7 +229,6 @@ def test_names_count_the_layers(expected, factory, options):
         pytest.param(1.8, resnet.resnet18, {}, id="He 2015 table 1: ResNet-18"),
         pytest.param(3.6, resnet.resnet34, {}, id="He 2015 table 1: ResNet-34"),
         pytest.param(3.8, resnet.resnet50, {"stride_on": "1x1"}, id="He 2015 table 1: ResNet-50"),
-        pytest.param(7.6, resnet.resnet101, {"stride_on": "1x1"}, id="He 2015 table 1: ResNet-101"),
         pytest.param(11.3, resnet.resnet152, {"stride_on": "1x1"}, id="He 2015 table 1: ResNet-152"),
         pytest.param(4.09, resnet.resnet50, {}, id="torchvision: ResNet-50, stride on the 3x3"),
     ],
