@@ -584,3 +584,31 @@ def test_the_guide_states_what_was_measured():
     }
     for label, value in rows.items():
         assert f"| {label} | {value} |" in page
+
+
+def test_docker_gets_the_course_without_answers_and_is_stopped_by_name(tmp_path: Path, monkeypatch):
+    """A program named docker that does what `docker run` would do to the worker, and notes what it was asked."""
+    stand_in = tmp_path / "bin/docker"
+    stand_in.parent.mkdir()
+    stand_in.write_text(
+        f"#!{sys.executable}\n"
+        "import os, sys\n"
+        f"open({str(tmp_path / 'asked')!r}, 'a').write(' '.join(sys.argv[1:]) + '\\n')\n"
+        "if sys.argv[1] == 'run':\n"
+        "    course = next(a for a in sys.argv if a.startswith('--volume=')).split('=', 1)[1].split(':')[0]\n"
+        "    words = [w.replace('/course', course) for w in sys.argv[sys.argv.index('convnets-grading') + 2 :]]\n"
+        f"    os.execv({sys.executable!r}, [{sys.executable!r}, *words])\n"
+    )
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("PATH", os.pathsep.join([str(stand_in.parent), os.environ["PATH"]]))
+    record = grade_one(SOLVED, Settings(sandbox="docker"))
+    assert record["points"] == 10
+    run_line, *_, kill_line = (tmp_path / "asked").read_text().splitlines()
+    for wall in ("--network=none", "--read-only", "--cap-drop=ALL", "--rm", ":/course:ro"):
+        assert wall in run_line
+    name = re.search(r"--name=(\S+)", run_line)[1]
+    assert kill_line == f"kill {name}"
+    hidden = sandbox.command("docker", sandbox.Limits(), tmp_path)
+    assert hidden
+    assert not list((tmp_path / "course").rglob("ex0*.py"))
+    assert not list((tmp_path / "course").rglob("grade.py"))

@@ -96,6 +96,14 @@ def call_filter(kind: str, folder: Path) -> Iterator[int | None]:
         yield file.fileno()
 
 
+def outside_environment(kind: str) -> dict[str, str]:
+    """The environment of the command that starts the worker: docker's own needs ours, to find its daemon.
+
+    bwrap gets no more than the submission: it is process 1 inside, where /proc shows what it was given.
+    """
+    return dict(os.environ) if kind == "docker" else environment()
+
+
 def command(kind: str, limits: Limits, folder: Path, calls: int | None = None) -> list[str]:
     """The command that starts the worker behind the walls of this kind; `folder` is an empty one outside."""
     if kind == "bwrap":
@@ -109,7 +117,8 @@ def command(kind: str, limits: Limits, folder: Path, calls: int | None = None) -
 
 def _bubblewrap(limits: Limits, calls: int | None = None) -> list[str]:
     """bwrap: namespaces of its own for users, processes, network, mounts; everything read-only."""
-    words = ["bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--clearenv"]
+    program = shutil.which("bwrap") or "bwrap"  # by its path: it is started without ours
+    words = [program, "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--clearenv"]
     words += ["--seccomp", str(calls)] if calls is not None else []
     words += ["--uid", NOBODY, "--gid", NOBODY, "--cap-drop", "ALL", "--hostname", "course"]
     for name, value in environment().items():

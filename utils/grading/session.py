@@ -43,7 +43,7 @@ class Session:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
                 cwd=work,
-                env=sandbox.environment(),
+                env=sandbox.outside_environment(kind),
                 pass_fds=[calls] if calls else [],
             )
         self.send_to, self.read_from = self.process.stdin.fileno(), self.process.stdout.fileno()
