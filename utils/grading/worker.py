@@ -124,7 +124,7 @@ class Submission:
         broken = set()
         for number, source in cells:
             try:
-                trees[number] = parsed(source, f"<cell {number}>")
+                trees[number] = parsed(source, f"<cell {number + 1}>")
             except Exception:
                 broken.add(number)  # runs, so that its error is told
         try:
@@ -142,7 +142,7 @@ class Submission:
 
     def run(self, source: str, number: int) -> str:
         """Run one cell. Returns "" or, in words, what it raised."""
-        name = f"<cell {number}>"
+        name = f"<cell {number + 1}>"
         try:
             self.execute(self.planned.get(number) or parsed(source, name), name)
         except BaseException as error:
