@@ -121,6 +121,53 @@ CASES = {
         lambda g, x, w, b: F.batch_norm_backward(g, x, np.ones(2), np.full(2, 3.0), w),
         randoms((3, 2, 4, 3), (2,), (2,)),
     ),
+    "conv3d": conv_case(
+        F.conv3d,
+        F.conv3d_backward,
+        [(2, 4, 4, 5, 4), (2, 2, 2, 3, 2), (2,)],
+        stride=(1, 2, 1),
+        padding=(1, 0, 1),
+        dilation=(1, 1, 2),
+        groups=2,
+    ),
+    "locally_connected2d": conv_case(
+        F.locally_connected2d,
+        F.locally_connected2d_backward,
+        [(2, 3, 6, 5), (5, 2, 2, 3, 2, 3), (2, 5, 2)],
+        stride=(1, 2),
+        padding=((0, 0), (0, 1)),
+    ),
+    "tiled_conv2d": conv_case(
+        F.tiled_conv2d, F.tiled_conv2d_backward, [(2, 3, 6, 5), (2, 3, 2, 3, 2, 3), (2, 3, 2)], padding=1
+    ),
+    "separable_conv2d": (
+        lambda x, d, p, b: F.separable_conv2d(x, d, p, b, stride=2, padding=1),
+        lambda g, x, d, p, b: F.separable_conv2d_backward(g, x, d, p, stride=2, padding=1),
+        randoms((2, 3, 6, 5), (6, 1, 3, 2), (4, 6, 1, 1), (4,)),
+    ),
+    "channel_shuffle": (
+        lambda x: F.channel_shuffle(x, 2),
+        lambda g, x: F.channel_shuffle_backward(g, 2),
+        randoms((2, 6, 3, 2)),
+    ),
+    "pixel_shuffle": (
+        lambda x: F.pixel_shuffle(x, 2),
+        lambda g, x: F.pixel_shuffle_backward(g, 2),
+        randoms((2, 8, 3, 2)),
+    ),
+    **{
+        f"interpolate{' bilinear' * (mode == 'bilinear')}": (
+            lambda x, mode=mode: F.interpolate(x, (7, 5), mode=mode),
+            lambda g, x, mode=mode: F.interpolate_backward(g, x.shape[2:], mode),
+            randoms((2, 3, 4, 6)),
+        )
+        for mode in ("nearest", "bilinear")
+    },
+    "deform_conv2d": (
+        lambda x, o, w, b: F.deform_conv2d(x, o, w, b, padding=1),
+        lambda g, x, o, w, b: F.deform_conv2d_backward(g, x, o, w, padding=1),
+        [*randoms((2, 3, 5, 6)), rng(5).uniform(0.1, 0.9, (2, 12, 6, 6)), *randoms((4, 3, 2, 3), (4,))],
+    ),
     "dropout": (
         lambda x: F.dropout(x, 0.4, rng(3)),
         lambda g, x: F.dropout_backward(g, F.dropout(x, 0.4, rng(3))[1]),

@@ -128,10 +128,10 @@ def _bubblewrap(limits: Limits, calls: int | None = None) -> list[str]:
             words += ["--symlink", os.readlink(path), path]
         elif os.path.exists(path):
             words += ["--ro-bind", path, path]
-    for path in _python_folders():
-        words += ["--ro-bind", path, path]
     words += ["--proc", "/proc", "--dev", "/dev", "--size", str(2**20), "--tmpfs", "/dev/shm"]
     words += ["--remount-ro", "/dev", "--size", str(limits.file * 2**20), "--tmpfs", "/tmp"]
+    for path in _python_folders():  # after /tmp: the course may stand there
+        words += ["--ro-bind", path, path]
     for path in _font_list():
         words += ["--ro-bind", str(path), f"/tmp/matplotlib/{path.name}"]
     words += ["--ro-bind", str(ROOT / "utils"), f"{INSIDE}/utils"]
