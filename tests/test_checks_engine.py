@@ -711,6 +711,67 @@ class TestSession:
         assert capsys.readouterr().out == 'There is no exercise "ex99".\n'
 
 
+class TestTensors:
+    """Tasks whose functions are written in PyTorch; the cases stay arrays."""
+
+    @staticmethod
+    def task(**changes) -> Task:
+        torch = pytest.importorskip("torch")
+
+        def product(x, weight, pairs=()):
+            assert all(isinstance(each, torch.Tensor) for each in (x, weight, *pairs))
+            return {"y": x @ weight.T, "sum": sum(pair.sum() for pair in pairs)}
+
+        settings = {
+            "reference": product,
+            "cases": lambda rng: [
+                Case(
+                    "a product",
+                    2,
+                    (rng.normal(size=(3, 4)), rng.normal(size=(2, 4)).astype("float64", order="F")),
+                    {"pairs": [rng.normal(size=5), rng.normal(size=6)[::-1]]},
+                )
+            ],
+            "misconceptions": {
+                "flipped": Misconception(
+                    lambda x, weight, pairs: {"y": x @ weight.flip(0).T, "sum": 0.0}, "!"
+                )
+            },
+            "tensors": True,
+        }
+        return function_task(**settings | changes)
+
+    def test_arrays_arrive_as_tensors_and_results_may_be_either(self):
+        task = self.task()
+        [case] = task.make_cases()
+        assert isinstance(case.args[0], np.ndarray)
+        assert isinstance(task.reference(*case.args, **case.kwargs)["y"], np.ndarray)
+
+        def with_gradient(x, weight, pairs):
+            weight.requires_grad_()
+            return {"y": x @ weight.T, "sum": sum(pair.numpy().sum() for pair in pairs)}
+
+        assert points(task, with_gradient) == 2
+        assert points(task, lambda x, weight, pairs: {"y": x @ weight.T, "sum": 0.0}) == 0
+        flipped = lambda x, weight, pairs: {"y": x @ weight.flip(0).T, "sum": 0.0}
+        assert grade(task, flipped).misconceptions == ["flipped"]
+
+    def test_an_overwritten_tensor_is_noticed(self):
+        cases = lambda rng: [Case("kept", 1, (rng.normal(size=(3, 4)),), keeps_inputs=True)]
+        task = self.task(reference=lambda x: x + 1, cases=cases, misconceptions={})
+        assert points(task, lambda x: x + 1) == 1
+        assert "changed the array" in message(task, lambda x: x.add_(1))
+
+    def test_wrong_arguments_of_torch_are_told(self):
+        assert "Your code raised" in message(self.task(), lambda x, weight, pairs: x @ weight)
+
+    def test_tensors_are_values_too(self):
+        torch = pytest.importorskip("torch")
+        task = value_task(np.array([1.0, 2.0]))
+        assert points(task, torch.tensor([1.0, 2.0], requires_grad=True)) == 2
+        assert points(task, [torch.tensor(1.0), torch.tensor(2.0, requires_grad=True)]) == 2
+
+
 def test_engine_needs_numpy_only():
     """It must load in a browser kernel, which has neither PyTorch nor a terminal."""
     import subprocess

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from ._tasks import StudentError
+from ._tensors import is_tensor
 
 # How far two right answers drift apart in low precision: in each entry relative to its size, and, because
 # sums cancel, relative to the largest entry as well.
@@ -38,7 +39,7 @@ def is_blank(value: object) -> bool:
 def read(value: object) -> np.ndarray | str | tuple | dict | Missing:
     """The plain value of an answer: arrays of numbers, strings, and tuples and dicts of these.
 
-    Takes Python and NumPy numbers, arrays, whatever has `__array__` (a PyTorch tensor on the CPU), nested
+    Takes Python and NumPy numbers, arrays, whatever has `__array__` (PyTorch tensors, on any device), nested
     lists and tuples, ranges, strings, dicts. Raises StudentError for the rest.
     """
     if is_blank(value):
@@ -59,7 +60,7 @@ def read(value: object) -> np.ndarray | str | tuple | dict | Missing:
     if isinstance(value, list | tuple):
         return tuple(read(item) for item in value)
     if hasattr(type(value), "__array__"):
-        return _read_array(np.asarray(value))
+        return _read_array(np.asarray(value.detach().cpu() if is_tensor(value) else value))
     kind = type(value).__name__
     if isinstance(value, Iterator):
         raise StudentError(f"Got a {kind}, which makes its values later: pass a list or an array of them.")

@@ -17,6 +17,7 @@ import numpy as np
 
 from ._compare import Missing, difference, is_blank, read
 from ._tasks import Case, StudentError, Task, kind_of
+from ._tensors import on_tensors
 
 WIDTH = 100  # columns of a report
 
@@ -99,6 +100,8 @@ def grade(task: Task, answer: object, seed: int = 0) -> Result:
     """
     cases = task.make_cases(seed)
     kind = kind_of(cases)
+    if task.tensors and callable(answer):
+        answer = on_tensors(answer)
     with _quiet():
         wants = [read(_call(task.reference, case)) for case in cases]
         gots = [_attempt(lambda case=case: _ask(answer, case, kind)) for case in cases]

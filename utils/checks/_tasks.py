@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ._tensors import on_tensors
+
 _NAME = re.compile(r"ex\d\d\.[a-z]\w*")
 
 
@@ -77,6 +79,8 @@ class Task:
                    or float16 get the slack that their precision needs. Where the reference is of an
                    integer type, rtol does not apply: counts are exact
     same_dtype     True: the dtype of an array must be that of the reference, in every case
+    tensors        True: the arrays of a case reach every function of the task (the student's, reference,
+                   misconceptions, alternatives) as PyTorch tensors of the same dtype
     """
 
     name: str
@@ -89,6 +93,7 @@ class Task:
     rtol: float = 1e-6
     atol: float = 1e-8
     same_dtype: bool = False
+    tensors: bool = False
 
     def __post_init__(self):
         if not _NAME.fullmatch(self.name):
@@ -99,6 +104,21 @@ class Task:
                     f"{self.name}: misconceptions[{key!r}] is a {type(misconception).__name__}, "
                     "expected a Misconception(function, hint)"
                 )
+        if self.tensors:
+            self._take_arrays()
+
+    def _take_arrays(self) -> None:
+        """From here on the functions of the task take arrays and return arrays."""
+        changed = {
+            "reference": on_tensors(self.reference),
+            "misconceptions": {
+                key: Misconception(on_tensors(each.function), each.hint)
+                for key, each in self.misconceptions.items()
+            },
+            "alternatives": {key: on_tensors(function) for key, function in self.alternatives.items()},
+        }
+        for name, value in changed.items():
+            object.__setattr__(self, name, value)  # the class is frozen for everybody else
 
     def make_cases(self, seed: int = 0) -> list[Case]:
         """The cases of this task for one seed; the same seed gives the same cases."""

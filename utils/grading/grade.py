@@ -169,9 +169,9 @@ def _flags(cells: list[tuple[int, str]], exercise: str) -> list[str]:
 
 def _grade_task(task: Task, answers: Answers) -> dict[str, Any]:
     """The record of one task: the better of the variable at the end and what `check` was given."""
-    results = [grade(task, answers.get(task.name, "variable"), answers.settings.seed)]
+    results = [grade(task, answers.get(task, "variable"), answers.settings.seed)]
     if results[0].points < results[0].max_points:
-        checked = answers.get(task.name, "checked")
+        checked = answers.get(task, "checked")
         if checked is not None:
             results.append(grade(task, checked, answers.settings.seed))
     best = max(results, key=lambda result: result.points)
@@ -214,9 +214,9 @@ class Answers:
         session.close()
         self.cpu_seconds += session.cpu_seconds
 
-    def get(self, task: str, which: str) -> Any:
+    def get(self, task: Task, which: str) -> Any:
         """What to hand to `grade`: a stand-in for a function, a plain value, or None where there is none."""
-        question = {"name": self.names.get(task, ""), "which": which, "task": task}
+        question = {"name": self.names.get(task.name, ""), "which": which, "task": task.name}
         try:
             if self.cells is None:
                 return None
@@ -224,7 +224,7 @@ class Answers:
             if "undefined" in reply:
                 return self._why_undefined(question["name"]) if which == "variable" else None
             if "function" in reply:
-                return Remote(self, question)
+                return Remote(self, question | {"tensors": task.tensors})
             if "entries" in reply:
                 return Entries(reply["entries"], buffers)
             return _value(reply, buffers)
@@ -313,6 +313,7 @@ class Remote:
     def __init__(self, answers: Answers, question: dict):
         self.answers, self.question = answers, question
         self.broken: str | None = None
+        self.takes_arrays = True  # tensors are made in the sandbox
 
     def __call__(self, *args, **kwargs):
         if self.broken:  # after one time-out or crash, the other cases of this task are not tried

@@ -22,7 +22,8 @@ from utils.grading import syscalls
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
-SHARED = ("__init__.py", "_compare.py", "_grading.py", "_tasks.py")  # of utils/checks: how answers are read
+# Of utils/checks: how answers are read.
+SHARED = ("__init__.py", "_compare.py", "_grading.py", "_tasks.py", "_tensors.py")
 INSIDE = "/course"  # where `utils` stands in the sandbox
 NOBODY = "65534"
 
