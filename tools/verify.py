@@ -33,7 +33,7 @@ STEPS: dict[str, tuple[str, list[str]]] = {
         "The website builds from nothing without a warning",
         ["-m", "tools.site", "--strict", "--output", str(STRICT_SITE)],
     ),
-    "pages": ("The website works in a browser", [*PYTEST, "-m", "site", "-rs", "tests"]),
+    "pages": ("The website works in a browser", [*PYTEST, "-n2", "-m", "site", "-rs", "tests"]),
 }
 
 
