@@ -122,6 +122,8 @@ def utils_hash(code: list[str]) -> str:
                 todo |= imported_modules(file.read_text(encoding="utf-8")) - done
     if "utils.data" in done:
         files |= set(module_files("utils.datasets"))
+    if "utils.figures" in done:
+        files |= {file for kind in ("*.js", "*.png") for file in (ROOT / "utils/figures").rglob(kind)}
     for record in [*ROOT.glob("benchmarks/results/*.json"), *ROOT.glob("experiments/results/*.json")]:
         if any(record.name in text for text in code):
             files.add(record)
