@@ -431,23 +431,6 @@ def test_photograph_refuses_other_sizes(size):
         data.photograph(size=size)
 
 
-def test_load_folder(tmp_path):
-    from PIL import Image
-
-    for name, value in (("dark", 10), ("bright", 240), ("bright", 250)):
-        (tmp_path / name).mkdir(exist_ok=True)
-        Image.new("RGB", (9, 7), (value, value, value)).save(tmp_path / name / f"{value}.png")
-    (tmp_path / "bright" / "notes.txt").write_text("not a picture")
-    dataset = data.load_folder(tmp_path, size=(4, 5))
-    assert dataset.classes == ("bright", "dark")
-    assert dataset.images.shape == (3, 4, 5)
-    np.testing.assert_array_equal(dataset.images[:, 0, 0], [240, 250, 10])
-    np.testing.assert_array_equal(dataset.labels, [0, 0, 1])
-    assert data.load_folder(tmp_path, gray=False).images.shape == (3, 28, 28, 3)
-    with pytest.raises(ValueError, match="folder: expected subfolders"):
-        data.load_folder(tmp_path / "dark")
-
-
 # --- imports ---
 
 

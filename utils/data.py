@@ -1,4 +1,4 @@
-"""The course's data sets: Fashion-MNIST (and MNIST, CIFAR-10) as NumPy arrays, and a photograph.
+"""The course's data sets: Fashion-MNIST (MNIST, CIFAR-10) as NumPy arrays, a photograph, your own pictures.
 
 `load` looks in one place after the other, reads only files whose SHA-256 is the published one, and says which
 place it used. The last place is a small subset of Fashion-MNIST that ships with the course, so that a chapter
@@ -15,18 +15,32 @@ import os
 import pickle
 import socket
 import struct
+import tempfile
 import warnings
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from utils.dataset import Dataset, checked_size, to_array
+from utils.image_folder import image_folder
+
+__all__ = [
+    "COURSE_ROOT",
+    "DamagedFileError",
+    "Dataset",
+    "example_folder",
+    "file_names",
+    "image_folder",
+    "load",
+    "photograph",
+    "read_idx",
+]
+
 COURSE_ROOT = Path(__file__).resolve().parents[1]
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # of the package dataset-fashion-mnist
 SAMPLE_FOLDER = Path(__file__).resolve().parent / "datasets" / "fashion-mnist-sample"
-PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
 DOWNLOAD_TIMEOUT = 10  # seconds without an answer, after which a mirror counts as down
 
 FASHION_CLASSES = (
@@ -38,37 +52,6 @@ CIFAR10_CLASSES = (
     *("airplane", "automobile", "bird", "cat", "deer"),
     *("dog", "frog", "horse", "ship", "truck"),
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """Pictures with their labels; `dataset[0]` is one (image, label), `dataset[mask]` a smaller Dataset."""
-
-    images: np.ndarray  # uint8, (N, H, W) gray or (N, H, W, 3) color
-    labels: np.ndarray  # int64, (N,), positions in `classes`
-    classes: tuple[str, ...]
-    name: str
-    split: str
-    source: str  # where the files were found, in words
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index):
-        """One picture and its label for an integer; a Dataset for a slice, an index array or a mask."""
-        if isinstance(index, (int, np.integer)):
-            return self.images[index], int(self.labels[index])
-        return replace(self, images=self.images[index], labels=self.labels[index])
-
-    def __iter__(self) -> Iterator[tuple[np.ndarray, int]]:
-        return (self[i] for i in range(len(self)))
-
-    def __repr__(self) -> str:
-        size = "×".join(str(n) for n in self.images.shape[1:])
-        return (
-            f"Dataset({self.name} {self.split}: {len(self):,} images of {size} {self.images.dtype}, "
-            f"{len(self.classes)} classes, from {self.source})"
-        )
 
 
 @dataclass(frozen=True)
@@ -203,27 +186,37 @@ def load(
     return dataset
 
 
-def load_folder(folder: str | os.PathLike, size: tuple[int, int] = (28, 28), gray: bool = True) -> Dataset:
-    """Read your own pictures: one subfolder for each class, named as the class, pictures of any size in it.
+def example_folder(path: str | os.PathLike | None = None, pictures: int = 100) -> Path:
+    """A folder for `image_folder` to read: `pictures` shirts and as many coats, as PNG files of 96×96.
 
-    Every picture is resized to `size` = (H, W). Returns images uint8 (N, H, W), or (N, H, W, 3) if not
-    `gray`, in the order of classes and file names; labels int64 (N,).
+    They are the first ones of the sample that ships with the course, enlarged from 28×28: two classes that
+    are hard to tell apart, and no network needed. `path` is a new folder, or one written by this function;
+    without it the folder shirts-and-coats in CONVNETS_DATA or data/, or, where that cannot be written, among
+    the temporary files. Files that are there already stay. Returns the path.
     """
     from PIL import Image
 
-    size = _checked_size(size)
-    classes = tuple(sorted(inner.name for inner in Path(folder).iterdir() if inner.is_dir()))
-    images, labels = [], []
-    for label, name in enumerate(classes):
-        for path in sorted((Path(folder) / name).iterdir()):
-            if path.suffix.lower() in PICTURE_SUFFIXES:
-                with Image.open(path) as file:
-                    images.append(_to_array(file, gray, size))
-                labels.append(label)
-    if not images:
-        raise ValueError(f"folder: expected subfolders (the classes) with pictures, got {str(folder)!r}")
-    labels = np.array(labels, np.int64)
-    return Dataset(np.stack(images), labels, classes, Path(folder).name, "all", "your folder")
+    dataset = load(sample=True)
+    if isinstance(pictures, bool) or not isinstance(pictures, int) or not 1 <= pictures <= 300:
+        raise ValueError(f"pictures: expected a whole number of 1 to 300 a class, got {pictures!r}")
+    if path is None:
+        own = Path(os.environ.get("CONVNETS_DATA") or COURSE_ROOT / "data").expanduser()
+        path = (own if _can_write(own) else Path(tempfile.gettempdir())) / "shirts-and-coats"
+    path = Path(path).expanduser()
+    others = {inner.name for inner in path.iterdir()} - {"coat", "shirt"} if path.is_dir() else set()
+    if others or (path.exists() and not path.is_dir()):
+        raise ValueError(f"path: expected a new folder, or an example folder, got {str(path)!r}")
+    for name in ("Coat", "Shirt"):
+        folder = path / name.lower()
+        folder.mkdir(parents=True, exist_ok=True)
+        images = dataset.images[dataset.labels == FASHION_CLASSES.index(name)]
+        for number, image in enumerate(images[:pictures]):
+            file = folder / f"{name.lower()}_{number:03}.png"
+            if not file.exists():
+                unfinished = file.with_suffix(".part")  # a run that breaks off leaves no half picture
+                Image.fromarray(image).resize((96, 96), Image.Resampling.LANCZOS).save(unfinished, "PNG")
+                unfinished.replace(file)
+    return path
 
 
 def file_names(name: str, split: str) -> tuple[str, ...]:
@@ -260,24 +253,7 @@ def photograph(gray: bool = False, size: tuple[int, int] | None = None) -> np.nd
     from PIL import Image
 
     with Image.open(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)) as file:
-        return _to_array(file, gray, None if size is None else _checked_size(size))
-
-
-def _to_array(picture, gray: bool, size: tuple[int, int] | None) -> np.ndarray:
-    """A Pillow image as uint8 (H, W) or (H, W, 3), resized if a size is given."""
-    from PIL import Image
-
-    picture = picture.convert("L" if gray else "RGB")
-    if size is not None:
-        picture = picture.resize((size[1], size[0]), Image.Resampling.LANCZOS)  # Pillow says (width, height)
-    return np.array(picture)
-
-
-def _checked_size(size) -> tuple[int, int]:
-    whole = isinstance(size, (tuple, list)) and all(isinstance(n, (int, np.integer)) and n > 0 for n in size)
-    if not whole or len(size) != 2:
-        raise ValueError(f"size: expected (height, width) in whole pixels, got {size!r}")
-    return int(size[0]), int(size[1])
+        return to_array(file, gray, None if size is None else checked_size(size))
 
 
 def _in_words(folder) -> str:
@@ -285,6 +261,13 @@ def _in_words(folder) -> str:
     if folder is not None:
         return f"folder {str(folder)!r}"
     return "the folder CONVNETS_DATA" if os.environ.get("CONVNETS_DATA") else "the course's folder data/"
+
+
+def _can_write(folder: Path) -> bool:
+    """Whether files can be made in `folder`, which need not be there yet."""
+    while not folder.exists():
+        folder = folder.parent
+    return folder.is_dir() and os.access(folder, os.W_OK)
 
 
 def _first_readable(name: str, spec: _Spec, split: str, places: list[tuple[str, Path]]) -> Dataset | None:
