@@ -292,6 +292,14 @@ def test_alexnet2012_counts_krizhevsky_2012_section_3_5():
     assert count(one_gpu) == 62_378_344
 
 
+def test_alexnet_width():
+    narrow = meta("alexnet", width=0.25, small=True, num_classes=10, in_channels=1)
+    units = [m.weight.shape[0] for m in narrow.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
+    assert units == [16, 48, 96, 64, 64, 128, 128, 10]
+    assert trace(narrow, (1, 1, 14, 14)).outputs[0].shape == (1, 10)
+    assert count(meta("alexnet", width=1.0)) == 61_100_840
+
+
 def test_alexnet2012_neurons_krizhevsky_2012_section_3_5():
     costs = cost(meta("alexnet2012"), (1, 3, 227, 227))
     neurons = [math.prod(c.shape) for c in costs if c.kind in ("Conv2d", "Linear")]
@@ -592,6 +600,7 @@ def test_number_of_classes_and_channels_are_checked(name):
     ("name", "options", "message"),
     [
         ("alexnet", {"dropout": 1.0}, r"dropout must be at least 0 and less than 1, got 1.0"),
+        ("alexnet", {"width": 0}, r"width must leave at least one of 64 channels, got 0"),
         ("alexnet2012", {"groups": 3}, r"groups must be 1 or 2 .* got 3"),
         ("zfnet", {"dropout": -0.1}, r"dropout must be .* got -0.1"),
         ("nin", {"dropout": 2}, r"dropout must be .* got 2"),

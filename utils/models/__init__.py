@@ -18,7 +18,7 @@ from collections.abc import Callable
 from torch import nn
 
 # --- classic ---
-from utils.models import alexnet, googlenet, inception_v3, lenet, nin, vgg, zfnet
+from utils.models import alexnet, googlenet, inception_v3, lenet, nin, two_layer, vgg, zfnet
 
 # isort: split
 # --- residual ---
@@ -58,6 +58,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     **nin.FACTORIES,
     **googlenet.FACTORIES,
     **inception_v3.FACTORIES,
+    **two_layer.FACTORIES,
     # --- residual ---
     **resnet.FACTORIES,
     **wide_resnet.FACTORIES,

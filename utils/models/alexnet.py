@@ -26,37 +26,46 @@ class AlexNet(nn.Module):
 
     small   for 28×28 and 32×32: the first kernel is 5×5 with stride 1, each pooling halves the side
             (32, 16, 8, 4), and the dense layers have 512 units
+    width   multiplies the number of channels of every layer (and of the dense layers where small)
 
     PyTorch's initial weights, as in torchvision.
     """
 
     def __init__(
-        self, num_classes: int = 1000, in_channels: int = 3, small: bool = False, dropout: float = 0.5
+        self,
+        num_classes: int = 1000,
+        in_channels: int = 3,
+        small: bool = False,
+        dropout: float = 0.5,
+        width: float = 1.0,
     ):
         super().__init__()
         positive(num_classes=num_classes, in_channels=in_channels)
         share(dropout=dropout)
         kernel_size, stride, edge = (5, 1, 1) if small else (11, 4, 0)
-        side, units = (4, 512) if small else (6, 4096)
+        side, units = (4, round(width * 512)) if small else (6, 4096)
+        c1, c2, c3, c4 = (round(width * c) for c in (64, 192, 384, 256))
+        if c1 < 1:
+            raise ValueError(f"width must leave at least one of 64 channels, got {width!r}")
         self.features = nn.Sequential(
-            nn.Conv2d(in_channels, 64, kernel_size, stride, padding=2),  # (N, 64, 55, 55)
+            nn.Conv2d(in_channels, c1, kernel_size, stride, padding=2),  # (N, 64, 55, 55)
             nn.ReLU(inplace=True),
             nn.MaxPool2d(3, stride=2, padding=edge),  # (N, 64, 27, 27)
-            nn.Conv2d(64, 192, kernel_size=5, padding=2),  # (N, 192, 27, 27)
+            nn.Conv2d(c1, c2, kernel_size=5, padding=2),  # (N, 192, 27, 27)
             nn.ReLU(inplace=True),
             nn.MaxPool2d(3, stride=2, padding=edge),  # (N, 192, 13, 13)
-            nn.Conv2d(192, 384, kernel_size=3, padding=1),  # (N, 384, 13, 13)
+            nn.Conv2d(c2, c3, kernel_size=3, padding=1),  # (N, 384, 13, 13)
             nn.ReLU(inplace=True),
-            nn.Conv2d(384, 256, kernel_size=3, padding=1),  # (N, 256, 13, 13)
+            nn.Conv2d(c3, c4, kernel_size=3, padding=1),  # (N, 256, 13, 13)
             nn.ReLU(inplace=True),
-            nn.Conv2d(256, 256, kernel_size=3, padding=1),
+            nn.Conv2d(c4, c4, kernel_size=3, padding=1),
             nn.ReLU(inplace=True),
             nn.MaxPool2d(3, stride=2, padding=edge),  # (N, 256, 6, 6)
         )
         self.avgpool = nn.AdaptiveAvgPool2d(side)  # other input sizes come to 6×6, too
         self.classifier = nn.Sequential(
             nn.Dropout(dropout),
-            nn.Linear(256 * side * side, units),
+            nn.Linear(c4 * side * side, units),
             nn.ReLU(inplace=True),
             nn.Dropout(dropout),
             nn.Linear(units, units),
@@ -151,10 +160,14 @@ def from_torchvision(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def alexnet(
-    num_classes: int = 1000, in_channels: int = 3, small: bool = False, dropout: float = 0.5
+    num_classes: int = 1000,
+    in_channels: int = 3,
+    small: bool = False,
+    dropout: float = 0.5,
+    width: float = 1.0,
 ) -> AlexNet:
     """AlexNet in a single tower, torchvision's form."""
-    return AlexNet(num_classes, in_channels, small, dropout)
+    return AlexNet(num_classes, in_channels, small, dropout, width)
 
 
 def alexnet2012(

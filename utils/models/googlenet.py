@@ -16,6 +16,7 @@ ensemble of seven networks and the 144 crops of the competition entry.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -287,13 +288,16 @@ def imagenet_to_unit_range(x: Tensor) -> Tensor:
     return 2 * (x * deviation + mean) - 1
 
 
-def auxiliary_loss(outputs: Tensor | tuple[Tensor, ...], labels: Tensor, weight: float = 0.3) -> Tensor:
+def auxiliary_loss(
+    outputs: Tensor | tuple[Tensor, ...], labels: Tensor, weight: float = 0.3, label_smoothing: float = 0.0
+) -> Tensor:
     """Cross-entropy of the first scores, plus `weight` times that of each auxiliary one (section 5).
 
     Takes plain scores, too: what a network returns in evaluation, or without auxiliary classifiers.
     """
+    loss = partial(F.cross_entropy, target=labels, label_smoothing=label_smoothing)
     logits, *others = outputs if isinstance(outputs, tuple) else (outputs,)
-    return F.cross_entropy(logits, labels) + weight * sum(F.cross_entropy(aux, labels) for aux in others)
+    return loss(logits) + weight * sum(loss(aux) for aux in others)
 
 
 def from_torchvision(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
