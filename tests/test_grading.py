@@ -612,6 +612,8 @@ def test_docker_gets_the_course_without_answers_and_is_stopped_by_name(tmp_path:
     run_line, *_, kill_line = (tmp_path / "asked").read_text().splitlines()
     for wall in ("--network=none", "--read-only", "--cap-drop=ALL", "--rm", ":/course:ro"):
         assert wall in run_line
+    assert "--workdir=/course/work" in run_line  # the first cell finds the course around it
+    assert "--env=PATH=/usr/local/bin:" in run_line  # where Python's own images have it
     name = re.search(r"--name=(\S+)", run_line)[1]
     assert kill_line == f"kill {name}"
     hidden = sandbox.command("docker", sandbox.Limits(), tmp_path)

@@ -185,6 +185,7 @@ def _copy(folder: Path) -> Path:
         (target / "utils" / name).mkdir()
         for file, source in shown.items():
             shutil.copy(source, target / "utils" / name / file)
+    (target / "work").mkdir()  # where the submission stands: inside the course, as its first cell expects
     return target
 
 
@@ -200,13 +201,14 @@ def _docker(limits: Limits, course: Path) -> list[str]:
         "memory": f"{limits.memory}m",
         "memory-swap": f"{limits.memory}m",
         "pids-limit": str(limits.processes),
-        "tmpfs": f"/tmp:size={limits.file}m",
-        "workdir": "/tmp",
+        "workdir": f"{INSIDE}/work",
         "volume": f"{course}:{INSIDE}:ro",
     }
     words = ["docker", "run", "--rm", "--interactive", "--read-only"]
     words += [f"--{name}={value}" for name, value in options.items()]
-    words += [f"--env={name}={value}" for name, value in environment().items()]
+    words += [f"--tmpfs={place}:size={limits.file}m" for place in ("/tmp", f"{INSIDE}/work")]
+    inside = environment() | {"PATH": "/usr/local/bin:/usr/bin:/bin"}  # Python's own images have it in /usr/local
+    words += [f"--env={name}={value}" for name, value in inside.items()]
     return [*words, IMAGE, "python", "-I", f"{INSIDE}/utils/grading/worker.py", INSIDE]
 
 

@@ -226,7 +226,11 @@ def serve(reader, writer) -> None:
         head = reader.read(8)
         return wire.unpack(reader.read(struct.unpack("<Q", head)[0])) if len(head) == 8 else None
 
+    process = os.getpid()
+
     def send(tree: dict, buffers: list[bytes] = ()) -> None:
+        if os.getpid() != process:
+            os._exit(0)  # a child that came back from `os.fork` must not answer beside its parent
         number = {"id": message["id"]}
         try:
             frame = wire.pack(tree | number, buffers)
