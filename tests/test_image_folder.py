@@ -2,6 +2,7 @@
 
 import warnings
 from collections import Counter
+from pathlib import PureWindowsPath
 
 import numpy as np
 import pytest
@@ -34,6 +35,11 @@ def quiet(*args, **options):
 
 
 # --- reading ---
+
+
+def test_the_order_of_names_is_the_same_on_windows():
+    names = [PureWindowsPath(name) for name in ("ant", "Zebra", "b/c", "b/B")]
+    assert [path.as_posix() for path in image_folder._sorted(names)] == ["Zebra", "ant", "b/B", "b/c"]
 
 
 def test_classes_split_and_shapes(tmp_path):

@@ -1,6 +1,7 @@
 """Trained weights: found, downloaded and checked, or the ones that ship with the course."""
 
 import hashlib
+import http.client
 import shutil
 import types
 
@@ -43,15 +44,24 @@ def test_without_download_it_is_the_shipped_network_and_says_so(tmp_path):
     assert model.pretraining["in_channels"] == 1
 
 
+def test_the_shipped_network_asked_for_by_name_looks_nowhere(downloadable, tmp_path):
+    pretrained("resnet18", folder=tmp_path / "cache")  # in the cache, and yet not taken
+    model, source = pretrained("resnet20_fashion8", num_classes=3, folder=tmp_path / "cache")
+    assert source.endswith("eight classes of Fashion-MNIST")
+    assert model.fc.out_features == 3
+    assert model.pretraining["in_channels"] == 1
+
+
 def test_the_environment_keeps_it_offline(tmp_path, monkeypatch):
     monkeypatch.setenv(OFFLINE, "1")
     monkeypatch.setattr(module.urllib.request, "urlopen", lambda *a, **k: pytest.fail("asked the network"))
     assert "no download wanted" in pretrained(folder=tmp_path)[1]
 
 
-def test_a_network_that_is_down_is_no_error(tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", [TimeoutError, http.client.BadStatusLine("no HTTP")])
+def test_a_network_that_is_down_is_no_error(tmp_path, monkeypatch, error):
     def down(*args, **kwargs):
-        raise TimeoutError
+        raise error
 
     monkeypatch.delenv(OFFLINE, raising=False)
     monkeypatch.setattr(module.urllib.request, "urlopen", down)

@@ -503,6 +503,44 @@ def test_a_folder_of_another_training_is_refused(sets, tmp_path):
         fit(small_model(), sets[0], None, SETTINGS, folder=tmp_path)
 
 
+def test_other_data_or_no_test_set_any_more_is_no_resume(sets, tmp_path):
+    def interrupted(epoch, model, history):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(small_model(), sets[0], None, SETTINGS, folder=tmp_path, after_epoch=interrupted)
+    with pytest.raises(ValueError, match=r"test_set must be as before: .* with no test_set"):
+        fit(small_model(), *sets, SETTINGS, folder=tmp_path)
+    data = sets[0]
+    other = train.DeviceData(data.images, data.labels, data.classes, (0.7,), (0.3,), "other")
+    with pytest.raises(ValueError, match=r"data 'fashion-mnist 1×14×14, .*, now 'other 1×14×14"):
+        fit(small_model(), other, None, SETTINGS, folder=tmp_path)
+    with pytest.raises(ValueError, match="model must be the one that was trained"):
+        train.load_weights(nn.Linear(2, 2), tmp_path)
+    torch.save(small_model().state_dict(), tmp_path / "checkpoint.pt")
+    with pytest.raises(ValueError, match=r"folder: expected a readable checkpoint\.pt"):
+        fit(small_model(), data, None, SETTINGS, folder=tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="folder must be a folder or a new name"):
+        fit(small_model(), data, None, SETTINGS, folder=tmp_path / "file")
+
+
+def test_settings_in_numbers_of_numpy_and_objects_as_augmentation_resume(sets, tmp_path):
+    class Same:
+        def __call__(self, images, generator):
+            return images
+
+    def settings():
+        made = {"epochs": np.int64(1), "seed": np.int64(3), "lr": np.float64(0.01), "clip": np.float32(0.5)}
+        return train.Settings(augment=(Same(),), **made)
+
+    first, second = settings(), settings()  # two objects at two addresses
+    assert type(first.lr) is type(first.clip) is float
+    history = fit(small_model(), sets[0], None, first, folder=tmp_path)
+    assert fit(small_model(), sets[0], None, second, folder=tmp_path).step_loss == history.step_loss
+
+
 def test_the_checkpoint_runs_no_code(tmp_path):
     class Evil:
         def __reduce__(self):
@@ -549,6 +587,20 @@ def test_a_learning_rate_too_large_is_explained(sets):
         broken[0].weight[0, 0, 0, 0] = math.nan
     with pytest.raises(train.NotFiniteError, match=r"step 1 of epoch 1: the weight of 0 \(Conv2d\)"):
         fit(broken, sets[0], None, SETTINGS)
+
+
+def test_an_update_that_is_not_finite_is_taken_back(sets):
+    model = small_model(norm=False)
+
+    def steep(outputs, labels):
+        return 1e4 * F.cross_entropy(outputs, labels)
+
+    settings = replace(SETTINGS, optimizer="sgd", lr=1e37, schedule="constant", momentum=0.0)
+    with pytest.raises(
+        train.NotFiniteError, match=r"step 1 of epoch 1: the update of 0\.weight is not finite"
+    ):
+        fit(model, sets[0], None, settings, loss=steep)
+    assert same(model, small_model(norm=False))
 
 
 def test_a_gradient_that_is_not_finite(sets):
@@ -695,6 +747,12 @@ def test_deterministic_mode_ends_with_the_training(sets):
 
     fit(small_model(), sets[0], None, replace(SETTINGS, deterministic=True), after_epoch=look)
     assert not torch.are_deterministic_algorithms_enabled()
+    torch.set_deterministic_debug_mode("warn")
+    try:
+        fit(small_model(), sets[0], None, replace(SETTINGS, epochs=1))
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+    finally:
+        torch.set_deterministic_debug_mode("default")
 
 
 @pytest.mark.parametrize(
@@ -757,12 +815,45 @@ def test_bad_arguments(sets):
             data.images, data.labels, data.classes, (0, 0), (1,)
         ),
         "index must be a slice": lambda: data[3],
+        r"train_set: labels must lie in 0 to 9, got 1 to 10": lambda: fit(
+            model, train.DeviceData(data.images, data.labels + 1, data.classes, (0,), (1,))
+        ),
+        "std must be above 0": lambda: train.DeviceData(data.images, data.labels, data.classes, (0,), (0,)),
+        r"size must be an integer or a pair of integers, got \(3,\)": lambda: data.resize((3,)),
+        "model must be an nn.Module, got str": lambda: train.evaluate("resnet20", test),
         "pixels must be an integer of at least 0": lambda: train.Shift(-1),
         "batch_size must be an integer": lambda: train.evaluate(model, test, 0),
         "folder must hold a checkpoint.pt": lambda: train.load_weights(model, "nowhere"),
     }.items():
         with pytest.raises(ValueError, match=message):
             call()
+
+
+def test_a_last_batch_of_one_is_refused_before_it_is_met(sets):
+    dense = nn.Sequential(nn.Flatten(), nn.Linear(196, 8), nn.BatchNorm1d(8), nn.Linear(8, 10))
+    with pytest.raises(
+        ValueError, match=r"batch_size must leave no batch of one picture.*got 64 for 65 pict"
+    ):
+        fit(dense, sets[0][:65], None, SETTINGS)
+    fit(small_model(), sets[0][:65], None, SETTINGS)  # one picture has many numbers a channel here
+
+
+def test_evaluation_leaves_every_layer_in_its_mode(sets):
+    model = small_model()
+    model[1].eval()
+    train.evaluate(model, sets[1])
+    assert model.training
+    assert not model[1].training
+    assert train.evaluate(nn.Flatten(), sets[1])[1] < 0.2  # pixels as scores, nothing to train
+
+
+def test_a_gpu_too_many(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ValueError, match="device: name must be one of 2 GPUs, got 'cuda:2'"):
+        train.pick_device("cuda:2")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert train.pick_device("cuda") == torch.device("cuda", 1)
 
 
 def test_a_device_that_is_not_there():
@@ -849,6 +940,8 @@ def test_the_command_trains_keeps_and_goes_on(capsys, tmp_path):
         ("--model two_layer --sample --option depth", "option must look like width=0.5, got 'depth'"),
         ("--model alexnet --no-small --sample", "size: alexnet cannot take pictures of 1×28×28"),
         ("--model two_layer --sample --lr 0", "lr must be above 0"),
+        ("--model two_layer --sample --threads 0", "threads must be an integer of at least 1, got 0"),
+        ("--model two_layer --sample --device gpu", "device: name must be"),
         ("--model two_layer --sample --augment turn", "augment must be one of"),
         ("--model two_layer --sample --sync-norm --device cpu", "sync_norm must be off on cpu"),
     ],
@@ -860,6 +953,34 @@ def test_the_command_explains_itself(capsys, words, message):
     captured = capsys.readouterr()
     assert re.search(message, captured.err), captured.err
     assert "Traceback" not in captured.err
+
+
+def test_lines_come_epoch_by_epoch(capsys, monkeypatch):
+    seen = []
+
+    def fit_and_look(model, *sets, after_epoch, **options):
+        def look(epoch, model, history):
+            after_epoch(epoch, model, history)
+            seen.append(capsys.readouterr().out.splitlines()[-1])
+
+        return train.fit(model, *sets, after_epoch=look, **options)
+
+    monkeypatch.setattr(command, "fit", fit_and_look)
+    words = "--model two_layer --sample --limit 60 --epochs 2 --no-progress --device cpu"
+    run(capsys, *words.split())
+    assert [line.split(":")[0] for line in seen] == ["epoch 1", "epoch 2"]
+
+
+@pytest.mark.parametrize("error", [PermissionError("no"), torch.cuda.OutOfMemoryError("out of memory")])
+def test_a_full_disk_or_memory_is_no_traceback(capsys, monkeypatch, error):
+    def fail(*arguments):
+        raise error
+
+    monkeypatch.setattr(command, "run", fail)
+    with pytest.raises(SystemExit) as ended:
+        command.main(["--model", "two_layer"])
+    assert ended.value.code == 1
+    assert str(error) in capsys.readouterr().err
 
 
 def test_help_teaches(capsys):

@@ -8,8 +8,9 @@ import hashlib
 import os
 import warnings
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
@@ -96,7 +97,12 @@ def image_folder(
 def _inner(folder: Path) -> list[Path]:
     """What lies in a folder and is not hidden, in the order of names."""
     hidden = (".", "__MACOSX")
-    return sorted(path for path in folder.iterdir() if not path.name.startswith(hidden))
+    return _sorted(path for path in folder.iterdir() if not path.name.startswith(hidden))
+
+
+def _sorted(paths: Iterable[PurePath]) -> list:
+    """In the order of their names, the same on Windows, which else has "ant" before "Zebra"."""
+    return sorted(paths, key=lambda path: path.parts)
 
 
 def _class_names(folder: Path) -> tuple[str, ...]:
@@ -135,7 +141,7 @@ def _pictures(root, folder, classes, size, gray, unreadable) -> list[_Picture]:
     """Every readable picture in the class folders; the names of the others are added to `unreadable`."""
     pictures = []
     for label, name in enumerate(classes):
-        for path in sorted((folder / name).rglob("*")):
+        for path in _sorted((folder / name).rglob("*")):
             inside = path.relative_to(folder / name).parts
             if any(part.startswith(".") for part in inside) or not _is_picture(path):
                 continue

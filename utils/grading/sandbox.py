@@ -207,7 +207,7 @@ def _docker(limits: Limits, course: Path) -> list[str]:
     words = ["docker", "run", "--rm", "--interactive", "--read-only"]
     words += [f"--{name}={value}" for name, value in options.items()]
     words += [f"--tmpfs={place}:size={limits.file}m" for place in ("/tmp", f"{INSIDE}/work")]
-    inside = environment() | {"PATH": "/usr/local/bin:/usr/bin:/bin"}  # Python's own images have it in /usr/local
+    inside = environment() | {"PATH": "/usr/local/bin:/usr/bin:/bin"}  # python:3.11-slim has it in the first
     words += [f"--env={name}={value}" for name, value in inside.items()]
     return [*words, IMAGE, "python", "-I", f"{INSIDE}/utils/grading/worker.py", INSIDE]
 

@@ -1,4 +1,4 @@
-"""Networks that have learned already: torchvision's weights, or, without a network connection, our own.
+"""Networks that have learned already: torchvision's weights, or our own, which need no network connection.
 
 torchvision's were trained on ImageNet, 1.28 million photographs of 1000 classes. Ours are a ResNet-20 of
 width 8 that `python -m experiments.pretrained_resnet` trained on eight of the ten classes of Fashion-MNIST,
@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import http.client
 import json
 import os
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -30,7 +30,7 @@ OFFLINE = "CONVNETS_OFFLINE"  # environment variable: where it is set, nothing i
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 SHIPPED = "resnet20_fashion8"
 TIMEOUT = 5  # seconds without an answer, after which the network counts as down
-NAMES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+NAMES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", SHIPPED)
 IMAGENET = {"in_channels": 3, "side": None, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
 
@@ -46,7 +46,7 @@ def pretrained(
     The weights of `name` (one of NAMES) are taken from `folder`, by default PyTorch's own cache, where
     torchvision keeps them, too; else they are downloaded there, and their SHA-256 is checked. Where that
     cannot be done, or with `download=False`, or with CONVNETS_OFFLINE set in the environment, it is the small
-    network that ships with the course, whatever `name` says.
+    network that ships with the course. With SHIPPED as `name` it always is, and nothing else is looked for.
 
     The new layer `model.fc` starts at random: call `torch.manual_seed` before. `model.pretraining` says what
     pictures the network knows: in_channels, side (None: any), mean, std; `as_in_pretraining` makes yours so.
@@ -57,7 +57,10 @@ def pretrained(
         raise ValueError(f"num_classes: expected a positive whole number, got {num_classes!r}")
     if download is None:
         download = not os.environ.get(OFFLINE)
-    state, why = _torchvision_state(name, folder, download, timeout)
+    if name == SHIPPED:
+        state, why = None, ""
+    else:
+        state, why = _torchvision_state(name, folder, download, timeout)
     if state is not None:
         model = build(name)
         model.load_state_dict(from_torchvision(state))
@@ -65,7 +68,8 @@ def pretrained(
         source = f"torchvision's {name}, trained on ImageNet, {why}"
     else:
         model = shipped()
-        source = f"the course's ResNet-20 of width 8, trained on eight classes of Fashion-MNIST ({why})"
+        source = "the course's ResNet-20 of width 8, trained on eight classes of Fashion-MNIST"
+        source += f" ({why})" if why else ""
     model.fc = nn.Linear(model.fc.in_features, num_classes)
     return model, source
 
@@ -129,7 +133,7 @@ def _torchvision_state(name: str, folder, download: bool, timeout: float) -> tup
         if not _sha256(part).startswith(expected):
             return None, "the downloaded file was damaged"
         part.replace(path)
-    except (OSError, ValueError, urllib.error.URLError):
+    except (OSError, ValueError, http.client.HTTPException):  # URLError is an OSError
         return None, "torchvision's weights could not be downloaded"
     finally:
         with contextlib.suppress(OSError):

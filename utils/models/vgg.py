@@ -51,8 +51,8 @@ class VGG(nn.Module):
     width       multiplies the number of channels of every stage (and of the dense layers where small)
 
     Initial weights as in torchvision: convolutions He's, by the outputs ("fan_out"); dense layers normal with
-    standard deviation 0.01. The paper used 0.01 everywhere, trained column A first, and began the deeper
-    columns with its layers.
+    standard deviation 0.01. The paper (section 3.1) drew all weights with *variance* 0.01, trained column A
+    first, and began the deeper columns with its layers.
     """
 
     def __init__(

@@ -42,7 +42,9 @@ def read(folder: Path) -> dict | None:
     if not path.exists():
         return None
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        state["settings"], state["model"], state["ema"]  # other files of PyTorch hold no such things
+        return state
     except Exception as error:
         raise ValueError(
             f"folder: expected a readable {CHECKPOINT}, got {path} ({type(error).__name__}); remove it, or "
@@ -50,10 +52,20 @@ def read(folder: Path) -> dict | None:
         ) from error
 
 
-def check(state: dict, settings: dict, samples: int, folder: Path) -> None:
+def prepare(folder: Path) -> None:
+    """Make the folder, or raise ValueError before time is spent on a training that could not be kept."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(
+            f"folder must be a folder or a new name, got {str(folder)!r} ({type(error).__name__})"
+        ) from None
+
+
+def check(state: dict, settings: dict, data: dict, folder: Path) -> None:
     """Raises ValueError where the checkpoint belongs to another training."""
-    now = settings | {"samples": samples}
-    then = state["settings"] | {"samples": state["samples"]}
+    now = settings | data
+    then = state["settings"] | {name: state.get(name, now[name]) for name in data}
     other = [f"{name} {then.get(name)!r}, now {now[name]!r}" for name in now if now[name] != then.get(name)]
     if other:
         raise ValueError(
@@ -69,7 +81,10 @@ def load_weights(model: torch.nn.Module, folder: str | Path, average: bool = Fal
         raise ValueError(f"folder must hold a {CHECKPOINT}, got {str(folder)!r}")
     if average and state["ema"] is None:
         raise ValueError("average must be False: this training kept no moving average (ema was 0)")
-    model.load_state_dict(state["ema"] if average else state["model"])
+    try:
+        model.load_state_dict(state["ema"] if average else state["model"])
+    except RuntimeError as error:
+        raise ValueError(f"model must be the one that was trained in {folder} ({error})") from error
     return model
 
 

@@ -8,11 +8,14 @@ import dataclasses
 import difflib
 import statistics
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import nn
+from tqdm import tqdm
 
+from utils.functional.shapes import as_integer
 from utils.models import MODELS, build
 from utils.table import Table
 from utils.train import device, parallel
@@ -177,6 +180,8 @@ def make_model(arguments: argparse.Namespace, data: DeviceData, seed: int) -> nn
     try:
         with torch.no_grad():
             model(data.normalize(data.images[:2]))
+    except torch.cuda.OutOfMemoryError:
+        raise
     except RuntimeError as error:
         raise ValueError(
             f"size: {arguments.model} cannot take pictures of {C}×{H}×{W} ({error}); try --small or --size 96"
@@ -200,10 +205,10 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(f"model must be a name that --list shows, got {arguments.model!r}{hint}")
     one_of("data", arguments.data, ("fashion-mnist", "mnist", "cifar-10"))
     if arguments.threads is not None:
-        torch.set_num_threads(arguments.threads)
+        torch.set_num_threads(as_integer(arguments.threads, "threads"))
     where = device.pick_device(arguments.device)
     with parallel.processes(where):
-        say = print if parallel.rank() == 0 else lambda *texts: None
+        say = aloud if parallel.rank() == 0 else lambda text: None
         all_settings = [settings_from(arguments, seed) for seed in arguments.seeds]
         with parallel.first_alone():
             train_set, test_set = load(arguments.data, arguments.limit, arguments.sample, where)
@@ -220,12 +225,35 @@ def run(arguments: argparse.Namespace) -> None:
             folder = arguments.folder
             if folder is not None and len(arguments.seeds) > 1:
                 folder = folder / f"seed-{seed}"
+            lines = Lines(say)
             histories[seed] = fit(
                 model, train_set, test_set, settings, folder=folder, resume=arguments.resume,
-                progress=arguments.progress, tensorboard=arguments.tensorboard,
+                after_epoch=lines, progress=arguments.progress, tensorboard=arguments.tensorboard,
             )  # fmt: skip
-            say(histories[seed])
+            lines.show(histories[seed])
         say(f"\n{summary(arguments.model, histories)}")
+
+
+def aloud(text: object) -> None:
+    """Print at once, above the bar if there is one: whoever reads a log file wants to see it grow."""
+    tqdm.write(str(text))
+    sys.stdout.flush()
+
+
+class Lines:
+    """One line an epoch as soon as it is done; of a resumed training also those from before."""
+
+    def __init__(self, say: Callable[[str], None]):
+        self.say, self.shown = say, 0
+
+    def __call__(self, epoch: int, model: nn.Module, history: History) -> None:
+        self.show(history)
+
+    def show(self, history: History) -> None:
+        """The lines that are not shown yet."""
+        while self.shown < len(history):
+            self.say(history.line(self.shown))
+            self.shown += 1
 
 
 def in_words(choices: dict) -> str:
@@ -264,8 +292,10 @@ def main(words: list[str] | None = None) -> int:
         run(arguments)
     except ValueError as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
-    except (NotFiniteError, FileNotFoundError) as error:
+    except (NotFiniteError, OSError) as error:
         parser.exit(1, f"{parser.prog}: {error}\n")
+    except torch.cuda.OutOfMemoryError as error:
+        parser.exit(1, f"{parser.prog}: {str(error).splitlines()[0]} Try a smaller --batch-size.\n")
     except KeyboardInterrupt:
         kept = " The same command goes on from the last epoch." if arguments.folder else ""
         parser.exit(130, f"\n{parser.prog}: interrupted.{kept}\n")

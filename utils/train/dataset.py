@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from utils import data
-from utils.functional.shapes import as_integer
+from utils.functional.shapes import as_integer, as_pair
 from utils.train.device import pick_device
 
 __all__ = ["DeviceData", "balanced_order", "from_dataset", "load"]
@@ -94,8 +94,7 @@ class DeviceData:
         Smaller: each new pixel is the mean over its part of the old picture (average pooling). Larger:
         bilinear. Rounded to uint8.
         """
-        H, W = (size, size) if isinstance(size, int) else size
-        H, W = as_integer(H, "size"), as_integer(W, "size")
+        H, W = as_pair(size, "size")
         old = self.images.shape[2:]
         if tuple(old) == (H, W):
             return self
@@ -206,5 +205,7 @@ def _check(images, labels, classes, mean, std) -> None:
     for name, values in (("mean", mean), ("std", std)):
         if len(values) != images.shape[1]:
             raise ValueError(f"{name} must hold {images.shape[1]} numbers, one a channel, got {len(values)}")
+    if not all(value > 0 for value in std):
+        raise ValueError(f"std must be above 0, got {tuple(std)}")
     if len(classes) < 2:
         raise ValueError(f"classes must be two or more, got {tuple(classes)}")

@@ -28,13 +28,18 @@ def pick_device(name: str | torch.device | None = None) -> torch.device:
     try:
         device = torch.device(name)
     except (RuntimeError, TypeError):
-        raise ValueError(f'name must be "cpu", "cuda", "cuda:1" or "mps", got {name!r}') from None
+        raise ValueError(f'device: name must be "cpu", "cuda", "cuda:1" or "mps", got {name!r}') from None
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not present.get(device.type, False):
         there = ", ".join(kind for kind, is_there in present.items() if is_there)
-        raise ValueError(f"name must be a device that this machine has ({there}), got {str(name)!r}")
-    if device.type == "cuda" and device.index is None:
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", torch.cuda.current_device())))
+        raise ValueError(f"device: name must be a device that this machine has ({there}), got {str(name)!r}")
+    if device.type != "cuda":
+        return device
+    if device.index is None:
+        own = os.environ.get("LOCAL_RANK")  # what torchrun says
+        device = torch.device("cuda", torch.cuda.current_device() if own is None else int(own))
+    if device.index >= torch.cuda.device_count():
+        raise ValueError(f"device: name must be one of {torch.cuda.device_count()} GPUs, got {str(device)!r}")
     return device
 
 
@@ -103,16 +108,16 @@ def arithmetic(device: torch.device, deterministic: bool):
     Outside, all is as before.
     """
     cudnn = torch.backends.cudnn
-    before = cudnn.benchmark, torch.are_deterministic_algorithms_enabled()
+    before = cudnn.benchmark, torch.get_deterministic_debug_mode()  # 0 off, 1 warn, 2 on
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it with its first product
     cudnn.benchmark = device.type == "cuda" and not deterministic
-    torch.use_deterministic_algorithms(deterministic or before[1])
+    torch.set_deterministic_debug_mode(2 if deterministic else before[1])
     try:
         yield
     finally:
         cudnn.benchmark = before[0]
-        torch.use_deterministic_algorithms(before[1])
+        torch.set_deterministic_debug_mode(before[1])
 
 
 def to_layout(x: Tensor, channels_last: bool) -> Tensor:

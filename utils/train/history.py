@@ -13,11 +13,15 @@ __all__ = ["History"]
 
 @dataclass
 class History:
-    """The learning curves: one number a step in `step_loss` and `step_lr`, one an epoch in the others."""
+    """The learning curves: one number a step in `step_loss` and `step_lr`, one an epoch in the others.
+
+    step_loss and train_loss are what was minimized, label smoothing and auxiliary scores included, while the
+    model changed; train_accuracy is counted on the same pictures, as augmented.
+    """
 
     step_loss: list[float] = field(default_factory=list)
     step_lr: list[float] = field(default_factory=list)
-    train_loss: list[float] = field(default_factory=list)  # the mean over the epoch, while the model changed
+    train_loss: list[float] = field(default_factory=list)  # step_loss, the mean over the samples
     train_accuracy: list[float] = field(default_factory=list)  # shares, 0 to 1
     test_loss: list[float] = field(default_factory=list)  # after the epoch, without label smoothing
     test_accuracy: list[float] = field(default_factory=list)

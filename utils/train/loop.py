@@ -73,7 +73,10 @@ def fit(
     board = checkpoint.Board(folder) if tensorboard and parallel.rank() == 0 else None
     run = Run(model, train_set, settings, loss)
     check_scores(model, train_set)
-    history = run.restore(folder) if folder and resume else History(choices=run.choices)
+    check_last_batch(model, train_set, settings)
+    if folder and parallel.rank() == 0:
+        checkpoint.prepare(folder)
+    history = run.restore(folder, test_set) if folder and resume else History(choices=run.choices)
     with ExitStack() as stack:
         stack.enter_context(device.arithmetic(run.device, settings.deterministic))
         stack.enter_context(device.fork_rng(run.device))
@@ -112,9 +115,9 @@ class Run:
         self.schedule = make_schedule(settings)
         self.augmentations = prepare(settings.augment, data.black)
         self.average = Average(model, settings.ema) if settings.ema else None
-        self.net = parallel.wrap(model, self.device)
+        self.net = self.eager = parallel.wrap(model, self.device)
         if self.compiled:
-            self.net = torch.compile(self.net, dynamic=False)  # two shapes: a batch, and the last one
+            self.net = torch.compile(self.eager, dynamic=False)  # two shapes: a batch, and the last one
         self.steps = -(-len(data) // settings.batch_size)  # of an epoch
 
     # --- one step ------------------------------------------------------------------------------------
@@ -177,8 +180,8 @@ class Run:
             parallel.broadcast_buffers(model)
         device.synchronize(self.device)
         history.seconds.append(time.perf_counter() - start)
-        sizes = torch.tensor([len(chosen) for chosen in batches], device=self.device)
-        history.train_loss.append(float((so_far.double() * sizes).sum() / len(self.data)))
+        sizes = torch.tensor([len(chosen) for chosen in batches])
+        history.train_loss.append(float((so_far.cpu().double() * sizes).sum() / len(self.data)))
         history.train_accuracy.append(int(parallel.total(right)) / len(self.data))
         history.step_loss += so_far.tolist()
         history.step_lr += rates
@@ -211,15 +214,16 @@ class Run:
                 raise
             reason = str(error).strip().splitlines()[0][:200]
             print(f"torch.compile does not work here, training goes on without it ({reason}).")
-        self.net, self.choices["compile"] = parallel.wrap(self.model, self.device), False
+        self.net, self.choices["compile"] = self.eager, False
         generator.set_state(state)
         return self.step(chosen, lr, generator)
 
     def test(self, data: DeviceData, history: History) -> None:
         """Loss and accuracy after the epoch; each process looks at its part of the pictures."""
         part, weight = parallel.part_of(len(data))
+        where = self.device if parallel.world() > 1 else None  # alone on the processor: MPS has no float64
         for model in filter(None, (self.model, self.average and self.average.model)):
-            numbers = torch.tensor(evaluate(model, data[part]), dtype=torch.float64, device=self.device)
+            numbers = torch.tensor(evaluate(model, data[part]), dtype=torch.float64, device=where)
             loss, accuracy = (parallel.total(numbers * weight) / parallel.world()).tolist()
             if model is self.model:
                 history.test_loss.append(loss)
@@ -250,12 +254,21 @@ class Run:
         total, where, step, lr = self.settings.epochs * self.steps, None, 0, 0.0
         for step, chosen in enumerate(batches[: bad + 1]):
             lr = self.schedule(epoch * self.steps + step, total)
-            if step >= bad - 1 and (where := self.watched_step(chosen, generator)):
+            if step < bad - 1:
+                self.step(chosen, lr, generator)
+                continue
+            kept = copy.deepcopy(self.model.state_dict())
+            where = self.watched_step(chosen, generator) or self.updated_weight(chosen, lr, generator)
+            if where:
+                self.model.load_state_dict(kept)
                 break
-            self.step(chosen, lr, generator)
-        weights = any(not p.isfinite().all() for p in self.model.parameters())
-        where = where or ("a weight after the update" if weights else "the loss")
-        raise NotFiniteError(advice(where, epoch, step, lr))
+        raise NotFiniteError(advice(where or "the loss", epoch, step, lr))
+
+    def updated_weight(self, chosen: Tensor, lr: float, generator: torch.Generator) -> str | None:
+        """Do the step: which weight, finite before, is not afterwards?"""
+        self.step(chosen, lr, generator)
+        bad = (name for name, p in self.model.named_parameters() if not p.isfinite().all())
+        return next((f"the update of {name}" for name in bad), None)
 
     def watched_step(self, chosen: Tensor, generator: torch.Generator) -> str | None:
         """What is not finite in this step, in any process; nothing is updated."""
@@ -273,7 +286,7 @@ class Run:
         """Checkpoint and metrics after an epoch."""
         state = {
             "settings": self.settings.as_dict(),
-            "samples": len(self.data),
+            **self.about_data(),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "ema": self.average.model.state_dict() if self.average else None,
@@ -283,18 +296,28 @@ class Run:
         checkpoint.write_metrics(folder, history, about | {"settings": state["settings"]})
         checkpoint.write(folder, state)
 
-    def restore(self, folder: Path) -> History:
+    def about_data(self) -> dict:
+        """By what a checkpoint knows the data again."""
+        numbers = ", ".join(f"{value:.4f}" for value in (*self.data.mean, *self.data.std))
+        shape = "×".join(map(str, self.data.images.shape[1:]))
+        return {"samples": len(self.data), "data": f"{self.data.name} {shape}, mean and std {numbers}"}
+
+    def restore(self, folder: Path, test_set: DeviceData | None = None) -> History:
         """Take over the checkpoint of the folder, if there is one; returns the history so far."""
         state = parallel.shared(checkpoint.read(folder) if parallel.rank() == 0 else None)
         if state is None:
             return History(choices=self.choices)
-        checkpoint.check(state, self.settings.as_dict(), len(self.data), folder)
+        checkpoint.check(state, self.settings.as_dict(), self.about_data(), folder)
         try:
             self.model.load_state_dict(state["model"])
         except RuntimeError as error:
             raise ValueError(f"folder: {folder} holds the weights of another model ({error})") from error
         self.optimizer.load_state_dict(state["optimizer"])
         history = History(**state["history"] | {"choices": self.choices})
+        goes_on = len(history) < self.settings.epochs and not history.stopped
+        if goes_on and bool(history.test_loss) != (test_set is not None):
+            was = "a test_set" if history.test_loss else "no test_set"
+            raise ValueError(f"test_set must be as before: {folder} holds a training with {was}")
         if self.average:
             self.average.model.load_state_dict(state["ema"])
             self.average.steps = len(history) * self.steps
@@ -355,20 +378,24 @@ def class_loss(outputs: Tensor | tuple[Tensor, ...], labels: Tensor, label_smoot
 def scored(model: nn.Module, data: DeviceData, batch_size: int):
     """Batch by batch (scores, labels) of the model in evaluation mode; nothing waits."""
     as_integer(batch_size, "batch_size")
-    mode, like = model.training, next(model.parameters())
+    modes = [(layer, layer.training) for layer in model.modules()]
+    like = next(model.parameters(), data.normalize(data.images[:1]))
     model.eval()
     try:
         for images, labels in zip(data.images.split(batch_size), data.labels.split(batch_size), strict=True):
             yield scores(model(data.normalize(images).to(like))), labels.to(like.device)
     finally:
-        model.train(mode)
+        for layer, training in modes:
+            layer.training = training
 
 
 def evaluate(model: nn.Module, data: DeviceData, batch_size: int = 1000) -> tuple[float, float]:
     """(mean cross-entropy, share of right answers) of the model in evaluation mode.
 
-    Computed in the dtype of the model, sums in float64 (float32 on MPS). The model is left in its mode.
+    Computed in the dtype of the model, sums in float64 (float32 on MPS). The model and each of its
+    layers are left in their mode.
     """
+    check_model(model)
     check_data("data", data)
     loss = right = 0
     for outputs, labels in scored(model, data, batch_size):
@@ -380,6 +407,7 @@ def evaluate(model: nn.Module, data: DeviceData, batch_size: int = 1000) -> tupl
 
 def predict(model: nn.Module, data: DeviceData, batch_size: int = 1000) -> Tensor:
     """The scores of the model in evaluation mode: (N, classes) float32 on the processor."""
+    check_model(model)
     check_data("data", data)
     return torch.cat([outputs for outputs, _ in scored(model, data, batch_size)]).float().cpu()
 
@@ -394,6 +422,40 @@ def check_data(name: str, data: object) -> None:
         )
     if not len(data):
         raise ValueError(f"{name} must hold at least one image, got none")
+
+
+def check_labels(name: str, data: DeviceData) -> None:
+    """Raises ValueError for a label that stands for no class: a GPU would stop without a reason."""
+    low, high = data.labels.min(), data.labels.max()
+    if low < 0 or high >= len(data.classes):
+        raise ValueError(
+            f"{name}: labels must lie in 0 to {len(data.classes) - 1}, got {int(low)} to {int(high)}"
+        )
+
+
+def check_model(model: object) -> None:
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model must be an nn.Module, got {type(model).__name__}")
+
+
+def check_last_batch(model: nn.Module, data: DeviceData, settings: Settings) -> None:
+    """Raises ValueError if batch normalization would get one number a channel from a batch of one picture."""
+    size = min(settings.batch_size, len(data))
+    fewest = min(size, len(data) % size or size) // parallel.world()
+    norms = [layer for layer in model.modules() if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d))]
+    if fewest > 1 or not norms:
+        return
+    images = data.normalize(data.images[:1]).to(next(model.parameters()))
+    try:
+        with torch.no_grad(), device.fork_rng(data.device):
+            copy.deepcopy(model).train()(images)
+    except ValueError as error:
+        if "more than 1 value per channel" in str(error):
+            raise ValueError(
+                f"batch_size must leave no batch of one picture, which batch normalization cannot take, got "
+                f"{settings.batch_size} for {len(data)} pictures and {parallel.world()} process(es)"
+            ) from None
+        raise
 
 
 def check_scores(model: nn.Module, data: DeviceData) -> None:
@@ -418,8 +480,10 @@ def check_arguments(model, train_set, test_set, settings, loss) -> None:
             f"{settings.label_smoothing}"
         )
     check_data("train_set", train_set)
+    check_labels("train_set", train_set)
     if test_set is not None:
         check_data("test_set", test_set)
+        check_labels("test_set", test_set)
         if test_set.images.shape[1:] != train_set.images.shape[1:]:
             shapes = [tuple(data.images.shape[1:]) for data in (train_set, test_set)]
             raise ValueError(f"test_set must hold images of {shapes[0]}, as train_set, got {shapes[1]}")

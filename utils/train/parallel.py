@@ -11,7 +11,6 @@ from contextlib import contextmanager
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 __all__ = [
@@ -50,6 +49,8 @@ def fresh_store() -> tuple[dist.Store, int, int]:
     machine the count of restarts tells old entries from new ones; several machines may count differently, and
     need TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 before `torchrun`, which makes a new store each time.
     """
+    from torch.distributed.rendezvous import rendezvous  # here: not every build of PyTorch has it
+
     store, number, count = next(rendezvous("env://"))
     alone = os.environ.get("GROUP_WORLD_SIZE", "1") == "1"
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") if alone else "0"

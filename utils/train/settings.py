@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
+from numbers import Real
 
 import torch
 from torch import nn
@@ -66,20 +68,20 @@ class Settings:
     deterministic: bool = False
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size"):
-            as_integer(getattr(self, name), name)
-        as_integer(self.seed, "seed", minimum=0)
+        # NumPy's numbers become Python's: files of JSON and of PyTorch hold no others
+        for name, minimum in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
+            object.__setattr__(self, name, as_integer(getattr(self, name), name, minimum))
         one_of("optimizer", self.optimizer, OPTIMIZERS)
         one_of("schedule", self.schedule, SCHEDULES)
         one_of("precision", self.precision, ("auto", "float32", "bf16"))
         one_of("channels_last", self.channels_last, ("auto", True, False))
         one_of("compile", self.compile, ("auto", True, False))
-        number("lr", self.lr, "above 0", lambda value: value > 0)
-        number("weight_decay", self.weight_decay, "0 or more", lambda value: value >= 0)
+        self._number("lr", "above 0", lambda value: value > 0)
+        self._number("weight_decay", "0 or more", lambda value: value >= 0)
         for name in ("momentum", "warmup", "label_smoothing", "ema"):
-            number(name, getattr(self, name), "at least 0 and less than 1", lambda value: 0 <= value < 1)
+            self._number(name, "at least 0 and less than 1", lambda value: 0 <= value < 1)
         if self.clip is not None:
-            number("clip", self.clip, "above 0, or None", lambda value: value > 0)
+            self._number("clip", "above 0, or None", lambda value: value > 0)
         if self.nesterov and not (self.optimizer == "sgd" and self.momentum > 0):
             raise ValueError(f"nesterov must be False without sgd and momentum, got {self.nesterov}")
         augment = (self.augment,) if isinstance(self.augment, str) or callable(self.augment) else self.augment
@@ -87,6 +89,16 @@ class Settings:
         for one in self.augment:
             if not callable(one):
                 one_of("augment", one, tuple(AUGMENTATIONS))
+
+    def _number(self, name: str, expected: str, fits: Callable[[float], bool]) -> None:
+        """Raises ValueError if the setting is no finite number or does not fit."""
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+            raise ValueError(f"{name} must be a number {expected}, got {value!r}")
+        if not fits(value):
+            raise ValueError(f"{name} must be {expected}, got {value!r}")
+        if type(value) not in (int, float):
+            object.__setattr__(self, name, float(value))
 
     def as_dict(self) -> dict:
         """The settings as numbers and texts, for a file; functions by their name."""
@@ -97,8 +109,9 @@ class Settings:
 def _in_words(augmentation: str | Callable) -> str:
     if isinstance(augmentation, str):
         return augmentation
-    function = hasattr(augmentation, "__qualname__")  # its repr would hold an address
-    return augmentation.__qualname__ if function else repr(augmentation)
+    if hasattr(augmentation, "__qualname__"):
+        return augmentation.__qualname__
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(augmentation))  # an address is another one in each run
 
 
 def one_of(name: str, value: object, allowed: tuple) -> None:
@@ -108,14 +121,6 @@ def one_of(name: str, value: object, allowed: tuple) -> None:
     near = difflib.get_close_matches(str(value), [one for one in allowed if isinstance(one, str)], n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}{hint}")
-
-
-def number(name: str, value: object, expected: str, fits: Callable[[float], bool]) -> None:
-    """Raises ValueError if the value is no finite number or does not fit."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError(f"{name} must be a number {expected}, got {value!r}")
-    if not fits(value):
-        raise ValueError(f"{name} must be {expected}, got {value!r}")
 
 
 def make_optimizer(settings: Settings, parameters: Iterable[nn.Parameter], fused: bool = False):
