@@ -364,7 +364,7 @@ mcnemar = Task(
         ),
         "z turned around": Misconception(
             _z(lambda b, c, N: (c - b) / math.sqrt(b + c)),
-            "z is turned around: it is positive where A is ahead.",
+            "The sign is turned around: z is positive where A is ahead.",
         ),
         "squared": Misconception(
             _z(lambda b, c, N: (b - c) ** 2 / (b + c)), "That is z². Return z of (17.4), with its sign."
