@@ -163,6 +163,10 @@ WIDE_ELEMENTS = """() => [...document.querySelectorAll('article *')].filter(e =>
     return true;
 }).slice(0, 5).map(e => e.tagName + '.' + e.className + ' ' + e.textContent.slice(0, 40))"""
 
+# The size of each picture, and the width it is shown with; without those that an interactive figure replaces.
+PICTURES = """() => [...document.querySelectorAll('article img')].filter(i => !i.parentElement.shadowRoot)
+    .map(i => [i.naturalWidth, i.clientWidth])"""
+
 CONTRAST = """() => {
     const TEXTS = ["p", "li", "td", "th", "h1", "h2", "h3", "summary", "pre span", "a:not(.headerlink)"].map(t => "article " + t).join();
     const rgb = c => { const m = c.match(/[\\d.]+/g).map(Number); return m.length > 3 ? m : [...m, 1] };
@@ -192,9 +196,7 @@ def look(tab, width: int, scheme: str) -> None:
     assert tab.evaluate(CONTRAST) == []
     lefts = "[...document.querySelectorAll('article mjx-container')].map(e => e.getBoundingClientRect().left)"
     assert min(tab.evaluate(lefts), default=0) >= 0  # what begins left of the screen cannot be scrolled to
-    sizes = tab.evaluate(
-        "[...document.querySelectorAll('article img')].map(i => [i.naturalWidth, i.clientWidth])"
-    )
+    sizes = tab.evaluate(PICTURES)
     assert all(natural > 0 and shown > 0 for natural, shown in sizes), sizes
 
 
