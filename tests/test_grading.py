@@ -517,6 +517,15 @@ def test_a_cluster_loses_nothing_when_a_worker_is_killed(bwrap, tmp_path: Path):
     }
 
 
+def test_answers_in_pytorch_get_their_points(bwrap):
+    """Tasks whose functions take tensors: these are made inside, numbers alone cross the wall."""
+    assert any(task.tensors for task in checks.tasks("ex15"))
+    record = grade_one(ROOT / "solutions/15_resnet.ipynb", Settings())
+    assert record["points"] == record["max_points"] == 10
+    record = grade_one(ROOT / "exercises/15_resnet.ipynb", Settings())
+    assert record["points"] == 0
+
+
 def test_private_cases_take_the_place_of_the_published(bwrap, tmp_path: Path):
     cases = tmp_path / "mine.py"
     cases.write_text(
