@@ -27,7 +27,6 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before PyTorch starts its threads
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -36,6 +35,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from experiments import runlog
 from experiments.provenance import ROOT, provenance, write
 from utils import train
 from utils.cost import cost
@@ -161,8 +161,7 @@ def run(name: str, seed: int, size: Size, sets: tuple) -> dict:
 def finished(size: Size) -> dict[tuple[str, int], dict]:
     """The runs that the log has for this size."""
     done = {}
-    for line in LOG.read_text(encoding="utf-8").splitlines() if LOG.exists() else []:
-        entry = json.loads(line)
+    for entry in runlog.entries(LOG):
         if entry["size"] == str(size):
             done[entry["name"], entry["seed"]] = entry["run"]
     return done
@@ -187,15 +186,13 @@ def main() -> None:
     if size.side != 28:
         sets = tuple(part.resize(size.side) for part in sets)
     done, table = finished(size), {}
-    LOG.parent.mkdir(parents=True, exist_ok=True)
     for seed in range(arguments.seeds):
         for name in NETWORKS:
             if (name, seed) in done:
                 continue
             done[name, seed] = run(name, seed, size, sets)
             entry = {"size": str(size), "name": name, "seed": seed, "run": done[name, seed]}
-            with LOG.open("a", encoding="utf-8") as log:
-                log.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            runlog.append(LOG, entry)
             print(f"{name}, seed {seed}: {done[name, seed]}", flush=True)
     for name in NETWORKS:
         runs = [done[name, seed] for seed in range(arguments.seeds)]

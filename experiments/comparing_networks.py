@@ -31,7 +31,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before PyTorch starts its threa
 import argparse
 import base64
 import itertools
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -41,6 +40,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from experiments import runlog
 from experiments.provenance import ROOT, provenance, write
 from utils import train
 from utils.compare import energy_counter, measure_latency
@@ -283,25 +283,13 @@ LOG = ROOT / "_build" / "experiments" / "comparing_networks.jsonl"
 
 def done() -> dict[str, dict]:
     """The finished parts: key -> result."""
-    if not LOG.exists():
-        return {}
-    finished = {}
-    for line in LOG.read_text(encoding="utf-8").splitlines():
-        try:
-            entry = json.loads(line)
-            finished[entry["key"]] = entry["result"]
-        except (ValueError, KeyError, TypeError):
-            continue  # the line that was being written when the run was broken off
-    return finished
+    return {entry["key"]: entry["result"] for entry in runlog.entries(LOG)}
 
 
 def part(key: str, compute: Callable[[], dict]) -> dict:
     """The result of that name: as it stands in the log, or computed now and noted there."""
     if key not in (finished := done()):
-        LOG.parent.mkdir(parents=True, exist_ok=True)
-        entry = json.dumps({"key": key, "result": compute()}, ensure_ascii=False)
-        with LOG.open("a", encoding="utf-8") as log:
-            log.write(f"\n{entry}\n")
+        runlog.append(LOG, {"key": key, "result": compute()})
         finished = done()
     return finished[key]
 

@@ -27,13 +27,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before PyTorch starts its threa
 
 import argparse
 import copy
-import json
 import statistics
 import time
 
 import torch
 from torch import nn
 
+from experiments import runlog
 from experiments.provenance import ROOT, provenance, write
 from utils import train
 from utils.models import build
@@ -162,10 +162,7 @@ def run(name: str, seed: int, size: dict, device: torch.device) -> dict:
 
 def finished(log) -> dict[tuple[str, int], dict]:
     """The runs that the log holds, by network and seed."""
-    if not log.exists():
-        return {}
-    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line.strip()]
-    return {(line["network"], line["seed"]): line for line in lines}
+    return {(entry["network"], entry["seed"]): entry for entry in runlog.entries(log)}
 
 
 def main() -> None:
@@ -185,7 +182,6 @@ def main() -> None:
     if arguments.tiny:
         size = size | {"images": 640, "epochs": 1, "probes": (1,)}
     log = ROOT / "_build" / "experiments" / f"{title}.jsonl"
-    log.parent.mkdir(parents=True, exist_ok=True)
     device = train.pick_device()
     names = [name for part in arguments.part for name in PARTS[part]]
     for seed in arguments.seeds:
@@ -193,8 +189,7 @@ def main() -> None:
             if (name, seed) in finished(log) or arguments.finished:
                 continue
             result = run(name, seed, size, device)
-            with log.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(result) + "\n")
+            runlog.append(log, result)
             print(
                 f"{name:13} seed {seed}: training error {result['train error']:.2%}, "
                 f"test error {result['test error']:.2%}, {result['cpu seconds']:.0f} CPU seconds",

@@ -36,6 +36,7 @@ import time
 import torch
 from torch import nn
 
+from experiments import runlog
 from experiments.provenance import ROOT, provenance, write
 from utils import train
 
@@ -166,9 +167,7 @@ class Log:
 
     def __init__(self, name: str):
         self.path = ROOT / "_build" / "experiments" / f"{name}.jsonl"
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
-        self.done = {entry["key"]: entry["result"] for entry in map(json.loads, lines)}
+        self.done = {entry["key"]: entry["result"] for entry in runlog.entries(self.path)}
 
     def run(self, function, *what) -> dict:
         """The result from the log, or a new one, which is written there. `what` ends with size and device."""
@@ -177,8 +176,7 @@ class Log:
             start = time.process_time()
             result = function(*what) | {"seconds": round(time.process_time() - start, 1)}
             self.done[key] = result
-            with open(self.path, "a", encoding="utf-8") as file:
-                file.write(json.dumps({"key": key, "result": result}) + "\n")
+            runlog.append(self.path, {"key": key, "result": result})
             print(*what[:-2], result, flush=True)
         return self.done[key]
 

@@ -35,6 +35,7 @@ from functools import partial
 
 import numpy as np
 
+from experiments import runlog
 from experiments.provenance import ROOT, provenance, write
 from utils import augment, data, init, layers, loop, optim
 
@@ -349,19 +350,13 @@ def _key(job: tuple) -> str:
 
 def run_all(jobs: list[tuple], processes: int, train: bool = True) -> dict[str, dict]:
     """The results of the jobs by key; those in the log are not run again, and no others if not `train`."""
-    LOG.parent.mkdir(parents=True, exist_ok=True)
-    done = {}
-    if LOG.exists():
-        for line in LOG.read_text(encoding="utf-8").splitlines():
-            entry = json.loads(line)
-            done[entry["key"]] = entry["result"]
+    done = {entry["key"]: entry["result"] for entry in runlog.entries(LOG)}
     todo = [job for job in jobs if _key(job) not in done]
     if todo and train:
-        with multiprocessing.Pool(processes, _start) as pool, open(LOG, "a", encoding="utf-8") as log:
+        with multiprocessing.Pool(processes, _start) as pool:
             for i, (key, result) in enumerate(pool.imap_unordered(_keyed, todo)):
                 done[key] = result
-                log.write(json.dumps({"key": key, "result": result}, ensure_ascii=False) + "\n")
-                log.flush()
+                runlog.append(LOG, {"key": key, "result": result})
                 print(
                     f"{i + 1}/{len(todo)}  {key}: train {result['train accuracy']:.2%}, "
                     f"test {result['test accuracy']:.2%}, {result['seconds']:.1f} s",

@@ -27,7 +27,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before PyTorch starts its threa
 
 import argparse
 import dataclasses
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -35,6 +34,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from experiments import runlog
 from experiments.provenance import ROOT, provenance, write
 from utils import train
 from utils.cost import cost
@@ -172,10 +172,8 @@ def run(name: str, size: Size, seed: int, data: dict) -> dict:
 
 
 def finished() -> dict[str, dict]:
-    if not LOG.exists():
-        return {}
-    lines = [json.loads(line) for line in LOG.read_text(encoding="utf-8").splitlines()]
-    return {line["key"]: line["result"] for line in lines}
+    """The results of the log, by key."""
+    return {entry["key"]: entry["result"] for entry in runlog.entries(LOG)}
 
 
 def load(size: Size, device: torch.device) -> dict:
@@ -223,15 +221,13 @@ def main() -> None:
             size = dataclasses.replace(size, **{name: value, f"deep_{name}": value})
     device = train.pick_device(arguments.device or (None if arguments.full else "cpu"))
     data, done = load(size, device), finished()
-    LOG.parent.mkdir(parents=True, exist_ok=True)
     runs = {name: [] for name in settings(size)}
     for seed in range(arguments.seeds):
         for name, results in runs.items():
             key = f"{name}, seed {seed}, {size}"
             if key not in done:
                 done[key] = run(name, size, seed, data)
-                with LOG.open("a", encoding="utf-8") as log:
-                    log.write(json.dumps({"key": key, "result": done[key]}, ensure_ascii=False) + "\n")
+                runlog.append(LOG, {"key": key, "result": done[key]})
             results.append(done[key])
             got = done[key]
             print(

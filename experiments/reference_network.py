@@ -32,13 +32,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before PyTorch starts its threa
 
 import argparse
 import dataclasses
-import json
 import statistics
 import time
 from dataclasses import dataclass, field
 
 import torch
 
+from experiments import runlog
 from experiments.provenance import ROOT, provenance, write
 from utils import train
 from utils.models import build
@@ -121,9 +121,7 @@ FULL = {
 
 def finished() -> dict[tuple[str, int], dict]:
     """The runs of the log."""
-    lines = LOG.read_text(encoding="utf-8").splitlines() if LOG.exists() else []
-    runs = [json.loads(line) for line in lines]
-    return {(run["recipe"], run["seed"]): run for run in runs}
+    return {(run["recipe"], run["seed"]): run for run in runlog.entries(LOG)}
 
 
 def described(recipe: Recipe) -> dict:
@@ -178,9 +176,7 @@ def main() -> None:
                 continue
             run = done.get((name, seed)) or {"recipe": name} | recipe.trained(seed, data, arguments.small)
             if (name, seed) not in done and not arguments.small:
-                LOG.parent.mkdir(parents=True, exist_ok=True)
-                with open(LOG, "a", encoding="utf-8") as file:
-                    file.write(json.dumps(run) + "\n")
+                runlog.append(LOG, run)
             print(
                 f"{name}, seed {seed}: {run['test accuracy']:.2%}, {run['cpu seconds']:.0f} s of CPU",
                 flush=True,
