@@ -27,8 +27,8 @@ MAKE = {"conv-explorer": figures.conv_explorer}
 def node() -> str:
     """The Node that playwright brings along, else the one of the machine."""
     playwright = pytest.importorskip("playwright")
-    ours = Path(playwright.__file__).parent / "driver" / "node"
-    found = str(ours) if ours.is_file() else shutil.which("node")
+    bundled = Path(playwright.__file__).parent / "driver" / "node"
+    found = str(bundled) if bundled.is_file() else shutil.which("node")
     if not found:
         pytest.skip("no Node on this machine")
     return found
