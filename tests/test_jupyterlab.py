@@ -11,7 +11,6 @@ import urllib.request
 import nbformat
 import pytest
 
-from tests.test_site import browser, find_browser  # noqa: F401  (the fixture)
 from tools.course import ROOT
 
 pytestmark = [pytest.mark.site, pytest.mark.browser]
@@ -62,7 +61,7 @@ def lab(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_notebook_runs_in_jupyterlab(browser, lab, name):  # noqa: F811
+def test_notebook_runs_in_jupyterlab(browser, lab, name):
     address, course = lab
     tab = browser.new_context(viewport={"width": 1400, "height": 900}).new_page()
     tab.goto(f"{address}/lab/tree/{name}?reset")

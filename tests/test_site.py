@@ -6,7 +6,6 @@ Needs a built site: `make test` builds one and names it in CONVNETS_SITE; on its
 import functools
 import http.server
 import os
-import shutil
 import threading
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlparse
@@ -18,7 +17,6 @@ from tools.course import ROOT
 
 pytestmark = pytest.mark.site
 SITE = Path(os.environ.get("CONVNETS_SITE", ROOT / "_build/html"))
-REQUIRED = bool(os.environ.get("CONVNETS_REQUIRE_BROWSER"))
 GENERATED = {"search.html", "genindex.html", "py-modindex.html"}  # Sphinx's own pages
 PAGES = sorted(p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html") if "_static" not in p.parts)
 CONTENT = [p for p in PAGES if p not in GENERATED and p != "index.html"]
@@ -96,31 +94,6 @@ def test_pictures_have_alternative_text(page):
 
 
 # ---- in a browser ------------------------------------------------------------------------------------------
-
-
-def find_browser() -> str | None:
-    names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge"]
-    places = ["/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"]
-    return next((p for p in [*map(shutil.which, names), *places] if p and Path(p).exists()), None)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A headless Chromium or Chrome; the tests are skipped where there is none, unless it is required."""
-    program = find_browser()
-    if not program:
-        if REQUIRED:
-            pytest.fail("CONVNETS_REQUIRE_BROWSER is set, but no Chromium or Chrome was found")
-        pytest.skip("no Chromium or Chrome on this machine")
-    from playwright.sync_api import sync_playwright
-
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(
-            executable_path=program, args=[*flags, "--disable-sync", "--no-first-run"]
-        )
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")

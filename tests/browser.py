@@ -1,0 +1,49 @@
+"""Where the tests find a browser and Node, and how they ask Node to run a test of ours."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tools.course import ROOT
+
+REQUIRED = bool(os.environ.get("CONVNETS_REQUIRE_BROWSER"))
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+FLAGS += ["--disable-sync", "--no-first-run"]
+
+
+def find_browser() -> str | None:
+    """Chromium, Chrome or Edge, wherever it lies; None where there is none."""
+    names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge"]
+    places = ["/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"]
+    return next((p for p in [*map(shutil.which, names), *places] if p and Path(p).exists()), None)
+
+
+def find_node() -> str:
+    """The Node that playwright brings along, else the one of the machine."""
+    playwright = pytest.importorskip("playwright")
+    bundled = Path(playwright.__file__).parent / "driver" / "node"
+    found = str(bundled) if bundled.is_file() else shutil.which("node")
+    if not found:
+        pytest.skip("no Node on this machine")
+    return found
+
+
+def run_in_node(file: str, fixtures: object, folder: Path) -> str:
+    """Run tests/figures/FILE with the fixtures in the file that CONVNETS_FIXTURES names; what Node printed."""
+    path = folder / "fixtures.json"
+    path.write_text(json.dumps(fixtures))
+    ran = subprocess.run(
+        [find_node(), "--test", f"tests/figures/{file}"],
+        cwd=ROOT,
+        env={**os.environ, "CONVNETS_FIXTURES": str(path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout[-3000:]
+    assert "pass 0" not in ran.stdout, ran.stdout[-3000:]
+    return ran.stdout

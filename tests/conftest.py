@@ -1,0 +1,43 @@
+"""What several test files share: a browser, and a page with one interactive figure."""
+
+import pytest
+
+from tests.browser import FLAGS, REQUIRED, find_browser
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium or Chrome; the tests are skipped where there is none, unless it is required."""
+    program = find_browser()
+    if not program:
+        if REQUIRED:
+            pytest.fail("CONVNETS_REQUIRE_BROWSER is set, but no Chromium or Chrome was found")
+        pytest.skip("no Chromium or Chrome on this machine")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def show(browser):
+    """A function that shows a figure on an empty page and gives the tab and the figure in it."""
+    contexts = []
+
+    def show(figure, width=900, **settings):
+        context = browser.new_context(viewport={"width": width, "height": 900}, **settings)
+        contexts.append(context)
+        tab = context.new_page()
+        tab.errors = []
+        tab.on("pageerror", lambda error: tab.errors.append(str(error)))
+        tab.on("console", lambda m: tab.errors.append(m.text) if m.type == "error" else None)
+        tab.set_content(
+            "<!doctype html><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+            + figure._repr_mimebundle_()[0]["text/html"]
+        )
+        return tab, tab.locator(figure.name)
+
+    yield show
+    for context in contexts:
+        context.close()
