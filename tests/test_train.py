@@ -1018,6 +1018,17 @@ def test_two_layer_is_the_tutorials_network():
     weights = [p.numel() for p in model.parameters()]
     assert weights == [16 * 25, 16, 16, 16, 32 * 16 * 25, 32, 32, 32, 32 * 49 * 10, 10]
     assert model(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+    layers = {type(layer).__name__: layer for layer in model.features[:4]}
+    in_their_order = torch.nn.Sequential(
+        *(layers[name] for name in ("Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d"))
+    )
+    x, upstream = torch.randn(4, 1, 28, 28), torch.randn(4, 16, 14, 14)
+    gradients = []
+    for part in (model.features[:4], in_their_order):  # ReLU before or after the pooling
+        model.zero_grad()
+        (part(x) * upstream).sum().backward()
+        gradients.append([p.grad.clone() for p in part.parameters()])
+    torch.testing.assert_close(*gradients)
     assert build("two_layer", num_classes=3, in_channels=3, channels=(4, 6), size=32)(
         torch.zeros(2, 3, 32, 32)
     ).shape == (2, 3)
