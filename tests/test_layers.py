@@ -29,7 +29,7 @@ from utils.layers import (
 
 
 class TorchLeNet5(nn.Sequential):
-    """The same network in PyTorch, with the same names."""
+    """The same network in PyTorch, with the same names, and ReLU before the pooling: the numbers are the same."""
 
     def __init__(self):
         super().__init__()

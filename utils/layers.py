@@ -534,7 +534,9 @@ class LeNet5(Sequential):
         28×28 ─ 5×5, 6, padding 2 ─ pool ─ 14×14×6 ─ 5×5, 16 ─ pool ─ 5×5×16 ─ 120 ─ 84 ─ classes
 
     activation, pool    layer classes without arguments but the window of the pool, for instance Tanh,
-    AvgPool2d rng         draws the initial weights; default_rng(0) when not given
+                AvgPool2d. The pool comes first, as in 1998: with max pooling and a rising activation the
+                other order gives the same numbers, for four times the activation's work
+    rng         draws the initial weights; default_rng() when not given
     initialize  as for `Conv2d`
 
     The state has conv1, conv2, fc1, fc2, fc3. The gradient at the pixels is not computed, unless
@@ -555,11 +557,11 @@ class LeNet5(Sequential):
         options = {"rng": np.random.default_rng() if rng is None else rng, "initialize": initialize}
         super().__init__(
             conv1=Conv2d(in_channels, 6, 5, padding=2, **options),  # (N, 6, 28, 28)
-            act1=activation(),
             pool1=pool(2),  # (N, 6, 14, 14)
+            act1=activation(),
             conv2=Conv2d(6, 16, 5, **options),  # (N, 16, 10, 10)
-            act2=activation(),
             pool2=pool(2),  # (N, 16, 5, 5)
+            act2=activation(),
             flatten=Flatten(),  # (N, 400)
             fc1=Linear(400, 120, **options),
             act3=activation(),

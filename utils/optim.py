@@ -152,8 +152,9 @@ class Adam(Optimizer):
         elif self.weight_decay:
             grad = grad + self.weight_decay * value
         beta1, beta2 = self.betas
-        mean = memory.setdefault("mean", np.zeros_like(value))
-        square = memory.setdefault("square", np.zeros_like(value))
+        if not memory:
+            memory |= {"mean": np.zeros_like(value), "square": np.zeros_like(value)}
+        mean, square = memory["mean"], memory["square"]
         mean += (1 - beta1) * (grad - mean)
         square += (1 - beta2) * (grad * grad - square)
         size = self.lr / (1 - beta1**self.steps)  # at first the averages are too small, they began at 0

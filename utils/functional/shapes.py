@@ -38,13 +38,12 @@ __all__ = [
 
 def as_integer(value: object, name: str, minimum: int = 1) -> int:
     """`value` as an int of at least `minimum`; otherwise a ValueError that names the argument."""
-    expected = f"{name} must be an integer of at least {minimum}, got {value!r}"
     try:
         number = operator.index(value)  # accepts NumPy's integers, refuses 2.0 and "2"
     except TypeError:
-        raise ValueError(expected) from None
+        number = minimum - 1
     if number < minimum or isinstance(value, bool):
-        raise ValueError(expected)
+        raise ValueError(f"{name} must be an integer of at least {minimum}, got {value!r}")
     return number
 
 
