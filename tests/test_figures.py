@@ -8,6 +8,7 @@ from PIL import Image
 
 from tools import draw_figures
 from utils import figures
+from utils.figures._figure import _squeezed
 
 MAKE = draw_figures.SHOWN
 
@@ -60,3 +61,20 @@ def test_twice_on_a_page(show, name):
     tab, element = show(twice)
     assert element.count() == 2
     assert tab.errors == []
+
+
+@pytest.mark.parametrize(
+    ("line", "squeezed"),
+    [
+        ("const f = (a, b) => a === b;", "const f=(a,b)=>a===b;"),
+        ('say("one, two; three: a = b", c);', 'say("one, two; three: a = b",c);'),
+        ("<p>One, two; three</p>;", "<p>One, two; three</p>;"),
+        ("note = `height = ${a}, ${b}`;", "note = `height = ${a}, ${b}`;"),
+        (
+            ".paper :hover > * { margin: 0 auto; width: calc(1px + 2em) }",
+            ".paper :hover > *{margin:0 auto;width:calc(1px + 2em)}",
+        ),
+    ],
+)
+def test_only_spaces_that_nobody_sees_are_left_out(line, squeezed):
+    assert _squeezed(line) == squeezed

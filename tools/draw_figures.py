@@ -11,10 +11,37 @@ import shutil
 
 from PIL import Image
 
-from utils import figures
+from utils import data, figures
 
 WIDTH, LARGEST = 640, 15_000  # CSS pixels, bytes
-SHOWN = {"conv-explorer": lambda: figures.conv_explorer(padding=1)}
+SHOWN = {
+    "architecture-explorer": lambda: figures.architecture_explorer(
+        left="alexnet", right="resnet18", quantity="multiply-adds"
+    ),
+    "backprop-explorer": figures.backprop_explorer,
+    "confusion-browser": figures.confusion_browser,
+    "conv-explorer": lambda: figures.conv_explorer(padding=1),
+    "cost-calculator": lambda: figures.cost_calculator(14, 24, 24, 5),
+    "depth-slider": lambda: figures.depth_slider(),
+    "kernel-playground": lambda: figures.kernel_playground(
+        picture=data.photograph(gray=True, size=(168, 144))[16:100, 33:106]
+    ),
+    "lenet-explorer": lambda: figures.lenet_explorer(picture=27),
+    "pooling-explorer": lambda: figures.pooling_explorer(kernel_size=3),
+    "receptive-field-explorer": lambda: figures.receptive_field_explorer("stride 2 first"),
+    "transposed-explorer": figures.transposed_explorer,
+}
+LEFT_OUT = {  # of the picture: it must stay small
+    "architecture-explorer": ".bar, .said, details, .status, .totals",
+    "backprop-explorer": ".bar, .note",
+    "cost-calculator": ".bar, .note, .sum, ol",
+    "depth-slider": ".bar, .said, .layer, table",
+    "confusion-browser": ".side, details, .note",
+    "kernel-playground": ".bar, .note, .sum",
+    "lenet-explorer": ".bar, .note, [aria-label^=test], figcaption:has(+ [aria-label^=test])",
+    "transposed-explorer": ".bar, .note, [data-part=b], [data-part=m]",
+}
+COLORS = {"cost-calculator": 12, "lenet-explorer": 12}  # 24 without an entry
 
 
 def page(figure: figures.Figure) -> str:
@@ -32,10 +59,13 @@ def draw(name: str) -> int:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         tab = browser.new_page(viewport={"width": WIDTH + 16, "height": 900})
         tab.set_content(page(SHOWN[name]()))
+        tab.wait_for_function("name => document.querySelector(name).shadowRoot", arg=name)
+        if name in LEFT_OUT:
+            tab.locator(name).locator(LEFT_OUT[name]).evaluate_all("all => all.forEach(e => e.remove())")
         shot = Image.open(io.BytesIO(tab.locator(name).screenshot()))
         browser.close()
     path = figures.HERE / "pictures" / f"{name}.png"
-    shot.convert("RGB").quantize(24).save(path, optimize=True)
+    shot.convert("RGB").quantize(COLORS.get(name, 24)).save(path, optimize=True)
     return path.stat().st_size
 
 

@@ -10,6 +10,37 @@ mathematics of each figure in a module of its own, which the tests run in Node b
 """
 
 from utils.figures._figure import HERE, Figure, script
+from utils.figures.architectures import architecture_explorer, architectures
+from utils.figures.backpropagation import backprop_explorer
+from utils.figures.confusion import confusion_browser
 from utils.figures.convolution import CHANNELS, MODES, conv_explorer
+from utils.figures.costs import WAYS, cost_calculator
+from utils.figures.fields import STACKS, receptive_field_explorer
+from utils.figures.kernels import kernel_playground
+from utils.figures.lenet import lenet_explorer
+from utils.figures.pooling import pooling_explorer
+from utils.figures.residual import depth_records, depth_slider
+from utils.figures.transposed import transposed_explorer
 
-__all__ = ["CHANNELS", "HERE", "MODES", "Figure", "conv_explorer", "script"]
+__all__ = [
+    "CHANNELS",
+    "HERE",
+    "MODES",
+    "STACKS",
+    "WAYS",
+    "Figure",
+    "architecture_explorer",
+    "architectures",
+    "backprop_explorer",
+    "confusion_browser",
+    "conv_explorer",
+    "cost_calculator",
+    "depth_records",
+    "depth_slider",
+    "kernel_playground",
+    "lenet_explorer",
+    "pooling_explorer",
+    "receptive_field_explorer",
+    "script",
+    "transposed_explorer",
+]

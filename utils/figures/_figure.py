@@ -47,7 +47,20 @@ class Figure:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
     return value if isinstance(value, str) else "" if value is True else json.dumps(value)
+
+
+def _squeezed(line: str) -> str:
+    """A line without the spaces that only a reader needs: none that could stand in a text on the page."""
+    line = re.sub(r" ?(?<!\$)\{ ", "{", line).replace(" }", "}")
+    line = re.sub(r" (=>|===|!==|&&|\|\||\?\?=?) ", r"\1", line)
+    if line.endswith((";", ",", "{", "}")) and not re.search(r"['`]|</?\w", line):
+        code = re.split(r'("[^"]*")', line)
+        code[::2] = [re.sub(r"([,;:]) | (=|<=) ", r"\1\2", part) for part in code[::2]]
+        line = "".join(code)
+    return line
 
 
 @functools.cache
@@ -63,5 +76,5 @@ def _modules(file: str, done: list[str]) -> list[str]:
     done.append(file)
     body = re.sub(r"^export ", "", _IMPORT.sub("", text), flags=re.MULTILINE)
     lines = [re.sub(r"\s+// .*$", "", line).strip() for line in body.splitlines()]
-    lines = [re.sub(r" ?(?<!\$)\{ ", "{", line).replace(" }", "}") for line in lines]
+    lines = [_squeezed(line) for line in lines]
     return [*parts, "".join(f"{line}\n" for line in lines if line and not line.startswith("//"))]
