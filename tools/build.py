@@ -28,6 +28,18 @@ from tools.course import ROOT, relative, setup_cell
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 TIMEOUT = 1200  # seconds a cell may take
+# The pinned packages that can change what a notebook shows; with another version of one, it must run again.
+IN_OUTPUTS = {
+    "numpy",
+    "matplotlib",
+    "pillow",
+    "tqdm",
+    "torch",
+    "torchvision",
+    "ipykernel",
+    "nbclient",
+    "jupytext",
+}
 
 
 class BuildError(Exception):
@@ -123,7 +135,9 @@ def utils_hash(code: list[str]) -> str:
     if "utils.data" in done:
         files |= set(module_files("utils.datasets"))
     if "utils.figures" in done:
-        files |= {file for kind in ("*.js", "*.png") for file in (ROOT / "utils/figures").rglob(kind)}
+        files |= {
+            file for kind in ("*.js*", "*.png", "*.npz") for file in (ROOT / "utils/figures").rglob(kind)
+        }
     for record in [*ROOT.glob("benchmarks/results/*.json"), *ROOT.glob("experiments/results/*.json")]:
         if any(record.name in text for text in code):
             files.add(record)
@@ -131,9 +145,9 @@ def utils_hash(code: list[str]) -> str:
 
 
 def pins_hash() -> str:
-    """A hash of the pinned versions, without comments."""
-    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    return digest(*sorted(line.split("#")[0].strip() for line in lines if line.split("#")[0].strip()))
+    """A hash of the pinned versions of what can change an output."""
+    pins = [line.split("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines()]
+    return digest(*sorted(pin for pin in pins if re.split(r"[=<>]", pin)[0] in IN_OUTPUTS))
 
 
 def outputs_hash(notebook: NotebookNode) -> str:
