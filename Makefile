@@ -6,11 +6,11 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 PORT   ?= 8000
 
-PAGES  := _config.yml book/_toc.yml $(wildcard book/front/* book/back/* book/assets/*)
+PAGES  := _config.yml book/_toc.yml $(wildcard book/front/* book/back/* book/assets/* book/site/* tools/web/*.mjs tools/web/package-lock.json)
 SOURCES := $(wildcard book/chapters/*.md book/exercises/*.md) $(shell find utils tools -name '*.py') requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help book test notebooks exercises lab serve format clean
+.PHONY: help book pdf test notebooks exercises lab serve format clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -33,6 +33,9 @@ _build/html/index.html: _build/.notebooks $(PAGES) $(wildcard notebooks/*.ipynb 
 
 book: _build/html/index.html  ## build the website into _build/html
 	@echo "The website is in _build/html: open _build/html/index.html, or type make serve"
+
+pdf: book  ## print the website into one PDF (needs Chromium or Chrome; a few minutes)
+	$(PY) -m tools.pdf
 
 test: $(VENV)/.installed  ## run every check there is
 	$(PY) -m tools.verify

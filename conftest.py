@@ -25,3 +25,22 @@ def pytest_terminal_summary(terminalreporter):
         for name, error in sorted(worst.items(), key=lambda item: -item[1]):
             terminalreporter.write_line(f"{error:8.1e}  {name}")
         terminalreporter.write_line(f"worst of {len(worst)} backward passes: {max(worst.values()):.1e}")
+    _report_site(terminalreporter)
+
+
+def _report_site(terminalreporter):
+    """Print what the pages of the website weigh and what Lighthouse says (`tests/test_site.py`)."""
+    reports = [r for kind in ("passed", "failed") for r in terminalreporter.stats.get(kind, [])]
+    known = [dict(report.user_properties) for report in reports]
+    weights = sorted((p["weight"]["sent"], p["page"], p["weight"]) for p in known if "weight" in p)
+    if weights:
+        terminalreporter.section("pages before any Run, lazily loaded pictures apart")
+        for sent, page, weight in weights[len(weights) // 2 :: max(1, len(weights) // 8)] + weights[-1:]:
+            terminalreporter.write_line(
+                f"{sent / 1024:6.0f} KiB sent {weight['unpacked'] / 1024:6.0f} KiB unpacked "
+                f"{weight['requests']:3d} requests  {page}"
+            )
+    for entry in known:
+        if "lighthouse" in entry:
+            said = ", ".join(f"{key} {value}" for key, value in entry["lighthouse"].items())
+            terminalreporter.write_line(f"lighthouse {entry['page']}: {said}")

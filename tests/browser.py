@@ -8,18 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tools.browser import FLAGS, find_browser
 from tools.course import ROOT
 
+__all__ = ["FLAGS", "REQUIRED", "find_browser", "find_node", "run_in_node"]
+
 REQUIRED = bool(os.environ.get("CONVNETS_REQUIRE_BROWSER"))
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-FLAGS += ["--disable-sync", "--no-first-run"]
-
-
-def find_browser() -> str | None:
-    """Chromium, Chrome or Edge, wherever it lies; None where there is none."""
-    names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge"]
-    places = ["/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"]
-    return next((p for p in [*map(shutil.which, names), *places] if p and Path(p).exists()), None)
 
 
 def find_node() -> str:

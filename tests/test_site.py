@@ -4,8 +4,11 @@ Needs a built site: `make test` builds one and names it in CONVNETS_SITE; on its
 """
 
 import functools
+import gzip
 import http.server
+import json
 import os
+import subprocess
 import threading
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlparse
@@ -13,7 +16,9 @@ from urllib.parse import unquote, urldefrag, urlparse
 import pytest
 from bs4 import BeautifulSoup
 
+from tests.browser import FLAGS, REQUIRED, find_browser
 from tools.course import ROOT
+from tools.site_node import TEST_TOOLS, install, node
 
 pytestmark = pytest.mark.site
 SITE = Path(os.environ.get("CONVNETS_SITE", ROOT / "_build/html"))
@@ -21,6 +26,8 @@ GENERATED = {"search.html", "genindex.html", "py-modindex.html"}  # Sphinx's own
 PAGES = sorted(p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html") if "_static" not in p.parts)
 CONTENT = [p for p in PAGES if p not in GENERATED and p != "index.html"]
 WIDTHS = {"desktop": 1400, "phone": 390}
+MOST_BYTES = 250 * 1024  # of a page and what it loads by itself, sent as every static host sends text: gzip
+MOST_REQUESTS = 30
 
 if not PAGES and not os.environ.get("CONVNETS_SITE"):
     pytest.skip("no website in _build/html: `make book` builds it", allow_module_level=True)
@@ -96,36 +103,105 @@ def test_pictures_have_alternative_text(page):
 # ---- in a browser ------------------------------------------------------------------------------------------
 
 
+@functools.cache
+def sent(path: Path) -> bytes:
+    """What a static host sends for a file: text is compressed."""
+    body = path.read_bytes()
+    return gzip.compress(body, 6, mtime=0) if is_text(path) else body
+
+
+def is_text(path: Path) -> bool:
+    return path.suffix in {".html", ".css", ".js", ".mjs", ".json", ".svg", ".txt", ".py", ".ipynb", ".md"}
+
+
+class Host(http.server.SimpleHTTPRequestHandler):
+    """A static host like those that courses are published on: compressed text, kept connections."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        path = Path(self.translate_path(self.path))
+        path = path / "index.html" if path.is_dir() else path
+        if not path.is_file():
+            self.send_error(404)
+            return
+        body = sent(path)
+        self.send_response(200)
+        self.send_header("Content-Type", self.guess_type(str(path)))
+        if is_text(path):
+            self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "max-age=600")
+        self.end_headers()
+        self.wfile.write(body)
+
+
 @pytest.fixture(scope="module")
 def address():
     """The site, served on this machine."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(SITE)))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Host, directory=str(SITE)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
 
 
-def open_page(browser, address, page, width=1400, scheme="light"):
-    """A page in a window of some width, with a list of what went wrong and of requests to other hosts."""
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+@pytest.fixture(scope="session")
+def web():
+    """The folder of the programs from npm that measure pages, installed."""
+    try:
+        install(TEST_TOOLS)
+    except (FileNotFoundError, RuntimeError) as error:
+        if REQUIRED:
+            pytest.fail(f"CONVNETS_REQUIRE_BROWSER is set, but {error}")
+        pytest.skip(str(error))
+    return TEST_TOOLS
+
+
+SHIFTS = """window.shifted = 0;
+new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) if (!entry.hadRecentInput) shifted += entry.value;
+}).observe({ type: 'layout-shift', buffered: true });"""
+
+
+def open_page(browser, address, page, width=1400, scheme="light", **settings):
+    """A page in a window of some width, with a list of what went wrong and of what it asked for."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **settings)
     tab = context.new_page()
-    tab.errors, tab.foreign = [], []
+    tab.errors, tab.foreign, tab.requests = [], [], []
+    tab.add_init_script(SHIFTS)
     tab.on("pageerror", lambda error: tab.errors.append(str(error)))
     tab.on("console", lambda m: tab.errors.append(m.text) if m.type == "error" else None)
-    tab.on(
-        "request",
-        lambda r: tab.foreign.append(r.url) if not r.url.startswith((address, "data:", "blob:")) else None,
-    )
+
+    def note(request):
+        if not request.url.startswith((address, "data:", "blob:")):
+            tab.foreign.append(request.url)
+        elif request.url.startswith("http"):
+            tab.requests.append(unquote(urlparse(request.url).path).lstrip("/"))
+
+    tab.on("request", note)
     tab.on("response", lambda r: tab.errors.append(f"{r.status} {r.url}") if r.status >= 400 else None)
     tab.goto(f"{address}/{page}", wait_until="load")
-    tab.wait_for_function("!window.MathJax || !MathJax.startup || MathJax.startup.promise.then(() => true)")
+    if settings.get("java_script_enabled", True):
+        tab.evaluate("document.fonts.ready.then(() => true)")
     tab.wait_for_load_state("networkidle")
     return tab
+
+
+def weigh(page: str, requests: list[str]) -> dict[str, int]:
+    """Requests and bytes of a page before its reader does anything; lazily loaded pictures apart."""
+    lazy = {
+        os.path.normpath(f"{Path(page).parent}/{unquote(image['src'])}")
+        for image in soup(page).find_all("img", loading="lazy")
+    }
+    files = [SITE / name for name in dict.fromkeys(requests) if name not in lazy]
+    return {
+        "requests": len(files),
+        "sent": sum(len(sent(path)) for path in files),
+        "unpacked": sum(path.stat().st_size for path in files),
+    }
 
 
 WIDE_ELEMENTS = """() => [...document.querySelectorAll('article *')].filter(e => {
@@ -136,12 +212,25 @@ WIDE_ELEMENTS = """() => [...document.querySelectorAll('article *')].filter(e =>
     return true;
 }).slice(0, 5).map(e => e.tagName + '.' + e.className + ' ' + e.textContent.slice(0, 40))"""
 
+# Formulas that begin left of the screen, where nobody can scroll to, and equation numbers that are not on the screen.
+FORMULAS = """() => [...document.querySelectorAll('article .katex-html, article .katex-tag')].filter(e => {
+    const r = e.getBoundingClientRect();
+    return r.width && (r.left < -1 || (e.className === 'katex-tag' && r.right > innerWidth + 1));
+}).map(e => e.className + ' ' + e.textContent.slice(0, 40))"""
+
 # The size of each picture, and the width it is shown with; without those that an interactive figure replaces.
 PICTURES = """() => [...document.querySelectorAll('article img')].filter(i => !i.parentElement.shadowRoot)
-    .map(i => [i.naturalWidth, i.clientWidth])"""
+    .map(i => [i.complete && i.loading !== 'lazy' ? i.naturalWidth : Number(i.getAttribute('width')), i.clientWidth])"""
+
+# axe on what a reader reads. Left to the check of contrast above, as they hold thousands of elements: code, and the
+# part of a formula that is drawn for the eye (screen readers get its MathML).
+AXE = """(rules) => axe.run({ exclude: ['.highlight pre', '.katex-html'] }, {
+    resultTypes: ['violations'], ...(rules ? { runOnly: { type: 'rule', values: rules } } : {})
+}).then(result => result.violations.filter(v => ['serious', 'critical'].includes(v.impact))
+    .map(v => `${v.impact} ${v.id}: ${v.help}: ` + v.nodes.slice(0, 3).map(n => n.html.slice(0, 160)).join(' | ')))"""
 
 CONTRAST = """() => {
-    const TEXTS = ["p", "li", "td", "th", "h1", "h2", "h3", "summary", "pre span", "a:not(.headerlink)"].map(t => "article " + t).join();
+    const TEXTS = ["p", "li", "td", "th", "h1", "h2", "h3", "summary", "pre span", "a:not(.headerlink)", ".katex"].map(t => "article " + t).join();
     const rgb = c => { const m = c.match(/[\\d.]+/g).map(Number); return m.length > 3 ? m : [...m, 1] };
     const linear = v => v / 255 <= .03928 ? v / 255 / 12.92 : ((v / 255 + .055) / 1.055) ** 2.4;
     const lum = c => .2126 * linear(c[0]) + .7152 * linear(c[1]) + .0722 * linear(c[2]);
@@ -167,25 +256,34 @@ def look(tab, width: int, scheme: str) -> None:
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     assert tab.evaluate(WIDE_ELEMENTS) == []
     assert tab.evaluate(CONTRAST) == []
-    lefts = "[...document.querySelectorAll('article mjx-container')].map(e => e.getBoundingClientRect().left)"
-    assert min(tab.evaluate(lefts), default=0) >= 0  # what begins left of the screen cannot be scrolled to
+    assert tab.evaluate(FORMULAS) == []
     sizes = tab.evaluate(PICTURES)
     assert all(natural > 0 and shown > 0 for natural, shown in sizes), sizes
 
 
 @pytest.mark.browser
 @pytest.mark.parametrize("page", CONTENT)
-def test_page_in_browser(browser, address, page):
+def test_page_in_browser(browser, address, web, page, record_property):
     """Loaded once, on a desktop for every second page and on a phone for the others; then resized and darkened."""
     widths = list(WIDTHS.values())
     if CONTENT.index(page) % 2:
         widths.reverse()
     tab = open_page(browser, address, page, widths[0])
     try:
+        weight = weigh(page, tab.requests)
+        record_property("page", page)
+        record_property("weight", weight)
+        assert weight["requests"] <= MOST_REQUESTS, tab.requests
+        assert weight["sent"] <= MOST_BYTES, weight
+        assert tab.evaluate("shifted") < 0.1
+        tab.evaluate((web / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8"))
         for width in widths:
             for scheme in ("light", "dark"):
                 look(tab, width, scheme)
-        assert tab.locator("mjx-merror, .problematic, .system-message").count() == 0
+                if width == widths[0]:
+                    assert tab.evaluate(AXE, None if scheme == "light" else ["color-contrast"]) == [], scheme
+        assert tab.locator(".katex-error, .problematic, .system-message").count() == 0
+        assert tab.evaluate("typeof MathJax") == "undefined"
         text = tab.locator("article").inner_text()
         for markup in ("$$", "\\begin{", "{code-cell}", "```", ":::", "**", "\\tag"):
             body = "\n".join(line for line in text.splitlines() if "**" not in line or markup != "**")
@@ -194,6 +292,126 @@ def test_page_in_browser(browser, address, page):
         assert tab.foreign == []
     finally:
         tab.context.close()
+
+
+@pytest.mark.browser
+def test_what_scrolls_is_reached_by_keyboard(browser, address):
+    """axe looks at whole pages but not inside code: each box that scrolls sideways holds or is a Tab stop."""
+    page = "notebooks/04_backpropagation.html"
+    tab = open_page(browser, address, page, 390)
+    stuck = """() => [...document.querySelectorAll('article *')].filter(e => e.scrollWidth > e.clientWidth + 1
+        && ['auto', 'scroll'].includes(getComputedStyle(e).overflowX) && e.clientWidth && e.tabIndex < 0
+        && !e.querySelector('[tabindex="0"], a[href], button, input')).map(e => e.tagName + '.' + e.className).slice(0, 5)"""
+    tab.wait_for_function(f"({stuck})().length === 0", timeout=5_000)
+    assert tab.locator('article pre[tabindex="0"]').count() > 0
+    tab.set_viewport_size({"width": 1400, "height": 900})
+    tab.wait_for_function("!document.querySelector('article .course-formula[tabindex]')", timeout=5_000)
+    tab.context.close()
+
+
+@pytest.mark.browser
+def test_dark_pages_never_flash(browser, address):
+    """Dark stands before the first stroke is drawn: without any script file, in the machine's setting."""
+    context = browser.new_context(color_scheme="dark")
+    tab = context.new_page()
+    tab.route("**/*.js", lambda route: route.abort())
+    tab.goto(f"{address}/{CONTENT[0]}")
+    assert tab.evaluate("document.documentElement.dataset.theme") == "dark"
+    background = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert background == "rgb(18, 18, 18)"
+    context.close()
+
+
+@pytest.mark.browser
+def test_page_without_scripts(browser, address):
+    """Formulas, pictures and the stand-ins of interactive figures show, and no button that would do nothing."""
+    page = "notebooks/03_convolution_layer.html"
+    tab = open_page(browser, address, page, java_script_enabled=False)
+    picture = tab.locator("conv-explorer img").first
+    picture.scroll_into_view_if_needed()
+    box = picture.bounding_box()
+    assert box["width"] > 100
+    assert box["height"] > 50
+    assert tab.locator("article .katex-html").first.is_visible()
+    assert not tab.locator(".theme-switch-button").first.is_visible()
+    tab.context.close()
+
+
+@pytest.mark.browser
+def test_the_theme_still_works(browser, address):
+    """The menus at the top, the search with its keys, and on a phone the contents at the side."""
+    page = CONTENT[-1]
+    tab = open_page(browser, address, page)
+    menu = tab.locator(".dropdown-download-buttons")
+    menu.locator("button").first.click()
+    menu.locator(".dropdown-menu").wait_for(state="visible")
+    tab.keyboard.press("Escape")
+    tab.keyboard.press("Control+k")
+    tab.locator(".search-button__search-container input").wait_for(state="visible")
+    tab.keyboard.type("padding")
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector("ul.search li a", timeout=15_000)
+    assert tab.errors == []
+    tab.context.close()
+    tab = open_page(browser, address, page, 390)
+    contents = tab.locator(".bd-sidebar-primary")
+    assert not contents.is_visible() or contents.bounding_box()["x"] < 0
+    tab.locator(".primary-toggle").click()
+    tab.wait_for_function("document.querySelector('.bd-sidebar-primary').getBoundingClientRect().x >= 0")
+    assert tab.errors == []
+    tab.context.close()
+
+
+@pytest.mark.browser
+def test_copy_buttons_copy(browser, address):
+    """Each code cell's button puts the code into the clipboard: one of the scripts that were joined."""
+    page = next(p for p in CONTENT if p.startswith("notebooks/"))
+    tab = open_page(browser, address, page, permissions=["clipboard-read", "clipboard-write"])
+    cell = tab.locator("div.highlight:visible").first
+    cell.hover()
+    cell.locator("button.copybtn").click()
+    copied = tab.evaluate("navigator.clipboard.readText()")
+    assert copied.strip().splitlines()[0] in cell.locator("pre").inner_text()
+    tab.context.close()
+
+
+# ---- measured by programs from npm -------------------------------------------------------------------------
+
+
+def test_html_is_valid(web):
+    """Every rule of html-validate's standard, on every page."""
+    command = [node(), "validate.mjs", str(SITE.resolve())]
+    ran = subprocess.run(command, cwd=web, capture_output=True, text=True, check=True)
+    *problems, last = ran.stdout.splitlines()
+    assert problems == []
+    assert last == f"{len(PAGES)} pages checked"
+
+
+MEASURED = {
+    "book/front/home.html": "mobile",
+    "notebooks/03_convolution_layer.html": "mobile",
+    "exercises/04_backpropagation.html": "desktop",
+    "book/back/glossary.html": "desktop",
+}
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("page", MEASURED)
+def test_lighthouse(address, web, page, record_property):
+    """100 for accessibility, best practices and search engines. Performance, which other work on the machine
+    disturbs, is reported; the gates above hold what it depends on: bytes, requests, shifts."""
+    program = find_browser()
+    if not program:
+        pytest.skip("no Chromium or Chrome on this machine")
+    command = [node(), "lighthouse.mjs", f"{address}/{page}", program, MEASURED[page], *FLAGS]
+    ran = subprocess.run(command, cwd=web, capture_output=True, text=True, check=False, timeout=300)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    measured = json.loads(ran.stdout.splitlines()[-1])
+    record_property("page", page)
+    record_property("lighthouse", {"device": MEASURED[page], **measured["scores"], **measured["metrics"]})
+    assert measured["below"] == []
+    for category in ("accessibility", "best-practices", "seo"):
+        assert measured["scores"][category] == 100, category
 
 
 @pytest.mark.browser
