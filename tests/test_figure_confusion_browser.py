@@ -111,6 +111,9 @@ def test_browser_with_the_mouse(show):
     element.locator("button[data-picture]").first.wait_for()
     counts = stored()["confusion"]
     assert said(element).startswith(f"Shirt, taken for T-shirt/top: {counts[6, 0]} of 1,000")
+    element.locator("[data-cell='5 0']").click()  # its one picture is no T-shirt in 16 shades
+    assert "16 shades" in said(element)
+    assert element.locator("button[data-picture]").count() == 0
     element.locator("[data-cell='9 7']").click()
     assert said(element).startswith(f"Ankle boot, taken for Sneaker: {counts[9, 7]} of 1,000")
     assert element.locator("button[data-picture]").count() == MISTAKES

@@ -107,7 +107,7 @@ def test_by_the_mouse(show):
     element.locator("[data-press=bias]").click()
     assert "1,824 parameters" in said.inner_text()
     element.locator("[data-example]").select_option("ResNet-50: 256 channels")
-    element.locator("[data-way=bottleneck]").click()
+    element.locator("tbody tr").nth(3).locator("td").nth(2).click()  # anywhere in the row of the bottleneck
     assert "70,016 parameters (12 %)" in said.inner_text()  # 69,632 weights and 384 biases
     assert "64 channels inside" in said.inner_text()
     assert tab.errors == []
@@ -129,6 +129,9 @@ def test_by_the_keyboard(show):
     tab.keyboard.press("Control+a")
     tab.keyboard.press("Delete")  # nothing typed yet: the last numbers stay
     assert element.locator(".sum").inner_text().startswith("grouped: 576 parameters")
+    tab.keyboard.type("99999")
+    told = "groups: a whole number from 1 to 4096. The table still has 999."
+    assert element.locator(".sum").inner_text() == told
     assert tab.errors == []
 
 

@@ -140,6 +140,10 @@ def test_stack_built_by_the_mouse(show):
     element.locator("[data-option=dilation]").fill("3")
     assert check_table(element)[0][:4] == [3, 2, 0, 3]
     assert "size = 1 + (3 − 1) · 3 · 1 = 7" in element.locator(".rule").inner_text()
+    element.locator("tbody tr").nth(2).locator("td").nth(4).click()  # anywhere in the row of a layer
+    assert element.locator("legend").inner_text() == "Layer 2: convolution"
+    element.locator("tbody tr").first.click()  # the picture is no layer
+    element.locator("[data-layer='1']").click()
     element.locator("[data-press=remove]").click()
     assert [row[:2] for row in check_table(element)] == [[3, 1], [2, 2]]
     element.locator("[data-option=kernel]").fill("11")
@@ -175,6 +179,10 @@ def test_rows_of_the_table_by_the_keyboard(show):
     assert element.locator("legend").inner_text() == "Layer 4: pooling"
     assert "size = 14 + (2 − 1) · 1 · 2 = 16" in element.locator(".rule").inner_text()
     assert element.locator("tbody [tabindex='0']").count() == 1
+    element.locator("select").select_option("VGG-16")  # its last row is further down than the list is high
+    view, row = element.locator(".list").bounding_box(), element.locator("tr.on").bounding_box()
+    assert view["y"] < row["y"]
+    assert row["y"] + row["height"] < view["y"] + view["height"] + 1
     assert tab.errors == []
 
 

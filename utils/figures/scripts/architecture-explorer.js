@@ -27,7 +27,7 @@ summary { font-size: .85rem; cursor: pointer; min-height: 1.75rem; padding: .25r
 table { border-collapse: collapse; margin: 0; width: 100%; font-size: .8rem; font-variant-numeric: tabular-nums }
 th, td { all: unset; display: table-cell; padding: .2rem .5rem; text-align: right; border-bottom: 1px solid color-mix(in srgb, currentColor 15%, transparent); width: auto; min-width: 0; height: auto }
 th { font-weight: 600 } .words { text-align: left }
-.layers tbody tr { cursor: pointer } .layers tr.on { background: color-mix(in srgb, currentColor 16%, transparent) }
+.layers tbody tr { cursor: pointer } .layers [data-c="1"] { overflow-wrap: anywhere } .layers tr.on { background: color-mix(in srgb, currentColor 16%, transparent) }
 .layers thead th { position: sticky; top: 0; background: Canvas; color: CanvasText; vertical-align: bottom }
 .status { font-size: .87rem; margin: .2rem 0 .5rem }
 [hidden] { display: none !important }

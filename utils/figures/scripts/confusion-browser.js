@@ -24,6 +24,7 @@ canvas { display: block; width: 56px; height: 56px; image-rendering: pixelated }
 details { margin-top: .7rem; font-size: .85rem }
 details td, details th { width: auto; height: auto; padding: .1rem .5rem; text-align: right; border: 0; font-size: .85rem; writing-mode: horizontal-tb; transform: none }
 summary { min-height: 1.6rem; cursor: pointer }
+@container (max-width: 400px) { .wide table { border-spacing: 0 } .wide th { font-size: .7rem; padding-right: .15rem } }
 `;
 const count = (n) => n.toLocaleString("en-US");
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
@@ -79,10 +80,11 @@ class ConfusionBrowser extends HTMLElement {
     }
     this.all("[scope=col]").forEach((head, k) => head.classList.toggle("on", k === answer));
     this.all("tbody [scope=row]").forEach((head, k) => head.classList.toggle("on", k === right));
+    const numbers = inCell(this.carried["cells.right"], this.carried["cells.answer"], right, answer);
     const what = right === answer ? `Recall: of ${count(per[right].there)} pictures labeled ${classes[right]}, ${n} were found, ${percent(per[right].recall)}. Precision: of ${per[right].said} answers ${classes[right]}, ${percent(per[right].precision)} are right. The ones it was least sure of:`
-      : `${classes[right]}, taken for ${classes[answer]}: ${n} of ${count(per[right].there)}, ${percent(n / per[right].there)}. ${n ? "The ones it was surest of:" : "None."}`;
+      : `${classes[right]}, taken for ${classes[answer]}: ${n} of ${count(per[right].there)}, ${percent(n / per[right].there)}. ${!n ? "None." : numbers.length ? "The ones it was surest of:" : "In 16 shades of gray it gets another answer, and is not shown."}`;
     this.find("[role=status]").textContent = what;
-    this.pictures(inCell(this.carried["cells.right"], this.carried["cells.answer"], right, answer));
+    this.pictures(numbers);
   }
 
   pictures(numbers) {

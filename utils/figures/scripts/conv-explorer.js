@@ -22,6 +22,9 @@ const STYLE = `
 .ask { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; margin: 0 0 .6rem; font-size: .9rem }
 .ask input { width: 4rem }
 [hidden] { display: none !important }
+td > * { font-size: max(10px, calc(var(--c) * .34)) }
+td > small { font-size: max(9px, calc(var(--c) * .32)) }
+td:has(small:not(:empty)) > :first-child { line-height: 1; padding: 0 calc(var(--c) * .25) calc(var(--c) * .3) 0 }
 @container (max-width: 640px) { .stage { --c: var(--narrow); grid-template-columns: auto auto } .stage figure:first-child { grid-column: 1 / -1 } }
 `;
 const options = (names, chosen) => names.map((n) => `<option${n === chosen ? " selected" : ""}>${n}</option>`).join("");
@@ -55,13 +58,14 @@ class ConvExplorer extends HTMLElement {
         <button data-press=flip>Flip the kernel</button><button data-press=gradients>Gradients</button>
         <button data-press=slide>Slide</button><button data-press=predict>Predict the size</button></div>
       <form class=ask hidden><span>How large is the output?</span><input aria-label="height" inputmode=numeric size=3> ×
-        <input aria-label="width" inputmode=numeric size=3><button>Compare</button><span role=status></span></form>
+        <input aria-label="width" inputmode=numeric size=3><button>Compare</button></form><p class=note role=status></p>
       <div class=stage><figure data-part=x></figure><figure data-part=w></figure><figure data-part=y></figure></div>
       <p class=sum aria-live=polite></p><p class=note data-size></p><p class=note><code></code></p></div>`;
     this.find = (query) => root.querySelector(query);
     this.all = (query) => [...root.querySelectorAll(query)];
     arrowKeys(root);
     root.addEventListener("input", (event) => this.changed(event.target));
+    root.addEventListener("change", ({ target }) => { if (target.dataset.cell) target.value = text(number(target.value)); });
     root.addEventListener("click", (event) => this.pressed(event.target.closest("button")?.dataset.press));
     for (const kind of ["pointerover", "focusin"]) root.addEventListener(kind, (event) => {
       const chosen = event.target.closest?.("[data-y]");
@@ -72,6 +76,7 @@ class ConvExplorer extends HTMLElement {
 
   changed(control) {
     const { option, cell } = control.dataset;
+    if (!control.closest("form")) this.find("[role=status]").textContent = "";
     if (option) this.set[option] = option === "mode" ? control.value : Number(control.value);
     else if (control.matches("[data-kernel]")) { this.kernel = KERNELS[control.value] ?? this.kernel; return this.channels(this.shape); }
     else if (control.matches("[data-input]")) { this.input = INPUTS[control.value] ?? this.input; return this.channels(this.shape); }
@@ -110,6 +115,7 @@ class ConvExplorer extends HTMLElement {
   slide() {
     const next = () => {
       let [k, i, j] = this.at;
+      if (!this.y[0]?.[0]) return;                                                  // the kernel does not fit now
       if (++j >= this.y[0][0].length) { j = 0; if (++i >= this.y[0].length) { i = 0; k = (k + 1) % this.y.length; } }
       this.at = [k, i, j];
       this.paint();
@@ -244,11 +250,11 @@ class ConvExplorer extends HTMLElement {
 
   words(shown, found) {
     const { x, w, set, at } = this, [k, i, j] = at, { stride, padding, dilation, groups, mode, flip } = set;
-    const signed = (v) => (v < 0 ? `(${text(v)})` : text(v)), kernel = w[0][0].length, side = x[0].length;
-    const sum = found.map((t) => `${text(pixel(x, t))}·${signed(w[k][t.c][t.u][t.v])}`).join(" + ");
+    const say = (v) => `${+v.toFixed(2)}`.replaceAll("-", "−"), signed = (v) => (v < 0 ? `(${say(v)})` : say(v)), kernel = w[0][0].length, side = x[0].length;
+    const sum = found.map((t) => `${say(pixel(x, t))}·${signed(w[k][t.c][t.u][t.v])}`).join(" + ");
     this.find(".sum").textContent = this.asking ? "" : !shown ? "The kernel does not fit into the padded input."
       : this.gradients ? `If the loss grows by 1 with y[${i}, ${j}], a pixel of the window gets the weight that it met, a weight the pixel.`
-        : `y[${i}, ${j}] = ${sum} = ${text(this.y[k][i][j])}`;
+        : `y[${i}, ${j}] = ${sum} = ${say(this.y[k][i][j])}`;
     this.find("[data-size]").textContent = this.asking ? ""
       : `height = ⌊(${side} + 2·${padding} − ${dilation}·(${kernel} − 1) − 1) / ${stride}⌋ + 1 = ${this.size()[0]}`;
     const weight = flip ? "w.flip(-1, -2)" : "w", padded = padding && mode !== "zeros";

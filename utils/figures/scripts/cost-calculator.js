@@ -24,6 +24,7 @@ td > button { cursor: pointer; min-height: 2rem; overflow-wrap: anywhere }
 td > i { height: .5rem; margin-top: .2rem; background: rgb(var(--blue)); border-radius: 2px }
 td > span { min-height: 1.1em; white-space: nowrap }
 tr.on { background: rgba(var(--mark), .2) }
+tbody tr { cursor: pointer }
 ol { margin: .5rem 0 0; padding-left: 1.4rem; font-size: .85rem; font-variant-numeric: tabular-nums; overflow-wrap: anywhere }
 li { margin-bottom: .4rem }
 `;
@@ -59,14 +60,17 @@ class CostCalculator extends HTMLElement {
     this.find = (query) => root.querySelector(query);
     arrowKeys(root);
     root.addEventListener("input", ({ target }) => this.changed(target));
-    root.addEventListener("click", ({ target }) => this.pressed(target.closest("button")?.dataset ?? {}));
+    root.addEventListener("click", ({ target }) => this.pressed((target.closest("button") ?? target.closest("tr")?.querySelector("button"))?.dataset ?? {}));
     root.addEventListener("focusin", ({ target }) => this.pressed({ way: target.dataset.way }));
   }
 
   changed(control) {
     const { set, example } = control.dataset;
     if (example !== undefined) this.set = [...EXAMPLES[control.value] ?? this.set];
-    else if (!control.checkValidity()) return;
+    else if (!control.checkValidity()) {
+      if (!control.validity.valueMissing) this.find(".sum").textContent = `${NAMES[set]}: a whole number from 1 to ${control.max}. The table still has ${this.set[set]}.`;
+      return;
+    }
     else this.set[set] = number(control.value);
     this.paint();
   }

@@ -57,9 +57,9 @@ class DepthSlider extends HTMLElement {
       <div class=bar><label class=wide><span>depth <b></b></span><input type=range min=0 max=${this.depths.length - 1}></label>
         <label>gradients<select data-choose=epoch></select></label>
         <label>curves<select data-choose=error><option>training error</option><option>test error</option></select></label></div>
-      <ul class=legend>${KINDS.map((kind) => `<li class=${kind}><i></i>${NAMES[kind]}</li>`).join("")}<li>shaded: from the lowest to the highest seed</li></ul>
+      <ul class=legend>${KINDS.map((kind) => `<li class=${kind}><i></i>${NAMES[kind]}</li>`).join("")}<li>shaded: from the lowest to the highest seed; pale: another depth</li></ul>
       ${chart("norms", "Norm of the gradient by layer")}<p class=layer></p>
-      <div class=two>${chart("growth", "Gradient, first layers / last layers, by depth")}${chart("curves", "Error by epoch")}</div>
+      <div class=two>${chart("growth", "Gradient before training: first / last layers")}${chart("curves", "Error by epoch")}</div>
       <p class=said role=status></p><table></table></div>`;
     this.find = (query) => root.querySelector(query);
     const slider = this.find("input"), error = this.find("[data-choose=error]");

@@ -25,15 +25,16 @@ svg .reach{fill:rgba(var(--mark),.14)}
 .pad{stroke-dasharray:2}
 .mark{stroke:rgb(var(--mark));stroke-width:3}
 svg .mark{stroke-opacity:1}
-.below>*{flex:1 1 18rem;min-width:0;align-self:start}
+.below>*{flex:1 18rem;min-width:0;align-self:start}
 .list{max-height:23rem;overflow:auto}
 .list table{border-spacing:0;width:100%;margin:0;font-size:.8rem}
 .list tr>*{width:auto;min-width:0;height:1.75rem;padding:0 .2rem;text-align:right;border:0;border-bottom:1px solid var(--line);border-radius:0}
+.list th{position:sticky;top:0;z-index:1;background:Canvas;color:CanvasText}
 .list tr>:first-child{text-align:left}
 .list td>button{display:block;font-size:.8rem;line-height:1.75rem;text-align:left;cursor:pointer}
 .list .on{background:rgba(var(--mark),.2)}
-.share p{flex:1 1 15rem}
-canvas{width:150px;height:150px;image-rendering:pixelated;outline:1px solid var(--line)}
+.share p{flex:1 15rem}
+canvas{width:150px;image-rendering:pixelated;outline:1px solid var(--line)}
 button:disabled{opacity:.5}
 [hidden]{display:none!important}
 `;
@@ -82,14 +83,13 @@ class ReceptiveFieldExplorer extends HTMLElement {
     arrowKeys(root);
     const on = (kind, does, where = root) => where.addEventListener(kind, does);
     on("input", ({ target }) => this.changed(target));
-    on("click", ({ target }) => this.pressed(target.closest("button")?.dataset));
-    on("focusin", ({ target }) => this.choose(target.dataset.layer));
-    for (const kind of ["pointerdown", "pointermove"]) on(kind, (event) => { if (event.buttons) this.pointed(event); }, this.picture);
+    on("click", ({ target }) => this.pressed(target.closest("[data-press],tr")?.dataset));
+    on("focusin", ({ target }) => this.choose(target.closest("tr")?.dataset.layer));
+    for (const kind of ["pointerdown", "pointermove"]) on(kind, (event) => event.buttons && this.pointed(event), this.picture);
     on("keydown", (event) => this.key(event), this.picture);
   }
 
-  changed({ dataset, value }) {
-    const { option } = dataset;
+  changed({ dataset: { option }, value }) {
     if (STACKS[value]) { this.load(STACKS[value]); this.restack(value); }
     if (!option) return;
     if (option === "pixels") this.pixels = Number(value);
@@ -152,25 +152,24 @@ class ReceptiveFieldExplorer extends HTMLElement {
     this.find("select").value = name;
     this.find("tbody").innerHTML = steps.map(({ size, jump, start }, l) => {
       const { pool, ...four } = layers[l - 1] ?? { kernel: "", stride: "", padding: "", dilation: "" };
-      const name = l ? `<button tabindex=${l === this.edit ? 0 : -1} data-layer=${l}>${l} ${pool ? "pool" : "conv"}</button>` : "picture";
-      return `<tr>${[name, ...Object.values(four), counts[l] || "—", ...[size, jump, start].map(count)].map((v) => `<td>${v}</td>`).join("")}</tr>`;
+      const name = l ? `<button tabindex=${l === this.edit ? 0 : -1}>${l} ${pool ? "pool" : "conv"}</button>` : "picture";
+      return `<tr data-layer=${l || ""}>${[name, ...Object.values(four), counts[l] || "—", ...[size, jump, start].map(count)].map((v) => `<td>${v}</td>`).join("")}</tr>`;
     }).join("");
     const { depth, unit } = same ?? { depth: this.layers.length, unit: Infinity };
-    this.go(depth, same ? unit : Math.floor((counts[this.fits] - 1) / 2));
+    this.go(depth, same ? unit : counts[this.fits] - 1 >> 1);
+    this.find(".list").scrollTop = this.find("tr.on").offsetTop - 160;
   }
 
   paint() {
-    const { layers, edit, steps } = this;
-    [...this.root.querySelectorAll("tbody tr")].forEach((row, l) => row.classList.toggle("on", l === edit));
+    const { layers, edit, steps } = this, { pool, ...four } = layers[edit - 1], { kernel, stride, padding, dilation } = four;
+    [...this.find("tbody").rows].forEach((row, l) => row.classList.toggle("on", l === edit));
     this.find("[data-press=effective]").setAttribute("aria-pressed", this.effective);
-    this.find("legend").textContent = `Layer ${edit}: ${layers[edit - 1].pool ? "pooling" : "convolution"}`;
-    for (const name of ["pixels", ...Object.keys(LIMITS)]) {
-      const value = name === "pixels" ? this.pixels : layers[edit - 1][name];
+    this.find("legend").textContent = `Layer ${edit}: ${pool ? "pooling" : "convolution"}`;
+    for (const [name, value] of Object.entries({ pixels: this.pixels, ...four }))
       this.find(`[data-value=${name}]`).textContent = this.find(`[data-option=${name}]`).value = value;
-    }
     const { length } = layers, full = length >= MOST, off = [full, full, edit < 2, edit >= length, length < 2];
     Object.keys(PRESS).forEach((name, i) => { this.find(`[data-press=${name}]`).disabled = off[i]; });
-    const { kernel, stride, padding, dilation } = layers[edit - 1], [below, here] = [steps[edit - 1], steps[edit]];
+    const [below, here] = [steps[edit - 1], steps[edit]];
     const jump = count(below.jump), reach = `(${kernel} − 1) · ${dilation}`;
     this.find(".rule").innerHTML = `size = ${count(below.size)} + ${reach} · ${jump} = ${count(here.size)}<br>jump = ${jump} · ${stride} = ${count(here.jump)}<br>
       start = ${count(below.start)} + (${reach} / 2 − ${padding}) · ${jump} = ${count(here.start)}`;

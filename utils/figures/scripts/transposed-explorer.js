@@ -15,6 +15,7 @@ const KERNELS = {
 };
 const PLACE = { x: ["i", "j"], w: ["u", "v"], y: ["a", "e"], z: ["a", "e"] };
 const STYLE = `
+.frame { overflow-x: auto }
 .head { font-size: .9rem; font-weight: bold; margin: .8rem 0 .2rem; text-align: center }
 `;
 const options = (names) => names.map((n) => `<option>${n}</option>`).join("");
@@ -133,7 +134,7 @@ class TransposedExplorer extends HTMLElement {
     const lie = along(k, s), even = new Set(lie).size === 1, grays = [...new Set(tile(w, s).flat().map(say))];
     const verdict = even ? `The stride ${s} divides ${k}: equally many everywhere` : `The stride ${s} does not divide ${k}: a checkerboard${lie.includes(0) ? " with holes" : ""}`;
     this.find("[data-stamps]").textContent = `Stamps along an axis, away from the border: ${lie.join(", ")}. ${verdict}. An input of ones gives ${grays.join(", ")} inside.`;
-    this.find("[data-even]").textContent = small[0] ? `${k * k} products in every output, whatever the stride. An input of ones gives ${say(w.flat().reduce((a, b) => a + b, 0))}.`
+    this.find("[data-even]").textContent = small[0] ? `${k > 1 ? `${k * k} products` : "1 product"} in every output, whatever the stride. An input of ones gives ${say(w.flat().reduce((a, b) => a + b, 0))}.`
       : "The kernel does not fit into the enlarged picture.";
     const used = Object.entries(set).filter(([name, v]) => v !== +(name === "stride")).map(([name, v]) => `, ${name}=${v}`);
     const [one, other] = this.root.querySelectorAll("code");
