@@ -321,7 +321,7 @@ class TestProgress:
         assert tab.evaluate(f"localStorage.getItem({KEY!r})") is None
         tab.locator(".course-ending").scroll_into_view_if_needed()
         tab.wait_for_function(
-            f"JSON.parse(localStorage.getItem({KEY!r}) ?? '{{}}').chapters?.[3]?.read", timeout=8000
+            f"JSON.parse(localStorage.getItem({KEY!r}) ?? '{{}}').chapters?.[3]?.read", timeout=30_000
         )
         assert mark(tab, CHAPTER) == "✓ (read)"
 

@@ -23,7 +23,11 @@ from tools.site_node import TEST_TOOLS, install, node
 pytestmark = pytest.mark.site
 SITE = Path(os.environ.get("CONVNETS_SITE", ROOT / "_build/html"))
 GENERATED = {"search.html", "genindex.html", "py-modindex.html"}  # Sphinx's own pages
-PAGES = sorted(p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html") if "_static" not in p.parts)
+PAGES = sorted(  # `lite/` is JupyterLite's own
+    path
+    for path in (p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html"))
+    if not path.startswith(("_static/", "lite/"))
+)
 CONTENT = [p for p in PAGES if p not in GENERATED and p != "index.html"]
 WIDTHS = {"desktop": 1400, "phone": 390}
 MOST_BYTES = 250 * 1024  # of a page and what it loads by itself, sent as every static host sends text: gzip
@@ -248,11 +252,16 @@ CONTRAST = """() => {
 }"""
 
 
+SETTLE = """() => new Promise(requestAnimationFrame).then(() => document.getAnimations()
+    .filter(a => Number.isFinite(a.effect.getComputedTiming().endTime)).forEach(a => a.finish()))"""
+
+
 def look(tab, width: int, scheme: str) -> None:
     """Everything that one page must keep, at one width of the window, light or dark."""
     tab.set_viewport_size({"width": width, "height": 900})
     tab.emulate_media(color_scheme=scheme)
-    tab.wait_for_function(f"document.documentElement.dataset.theme === '{scheme}'", timeout=5_000)
+    tab.wait_for_function(f"document.documentElement.dataset.theme === '{scheme}'", timeout=30_000)
+    tab.evaluate(SETTLE)  # a color on its way from light to dark is neither
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     assert tab.evaluate(WIDE_ELEMENTS) == []
     assert tab.evaluate(CONTRAST) == []
@@ -302,10 +311,10 @@ def test_what_scrolls_is_reached_by_keyboard(browser, address):
     stuck = """() => [...document.querySelectorAll('article *')].filter(e => e.scrollWidth > e.clientWidth + 1
         && ['auto', 'scroll'].includes(getComputedStyle(e).overflowX) && e.clientWidth && e.tabIndex < 0
         && !e.querySelector('[tabindex="0"], a[href], button, input')).map(e => e.tagName + '.' + e.className).slice(0, 5)"""
-    tab.wait_for_function(f"({stuck})().length === 0", timeout=5_000)
+    tab.wait_for_function(f"({stuck})().length === 0", timeout=30_000)
     assert tab.locator('article pre[tabindex="0"]').count() > 0
     tab.set_viewport_size({"width": 1400, "height": 900})
-    tab.wait_for_function("!document.querySelector('article .course-formula[tabindex]')", timeout=5_000)
+    tab.wait_for_function("!document.querySelector('article .course-formula[tabindex]')", timeout=30_000)
     tab.context.close()
 
 
@@ -350,7 +359,7 @@ def test_the_theme_still_works(browser, address):
     tab.locator(".search-button__search-container input").wait_for(state="visible")
     tab.keyboard.type("padding")
     tab.keyboard.press("Enter")
-    tab.wait_for_selector("ul.search li a", timeout=15_000)
+    tab.wait_for_selector("ul.search li a", timeout=60_000)
     assert tab.errors == []
     tab.context.close()
     tab = open_page(browser, address, page, 390)
@@ -429,7 +438,7 @@ def test_folded_answers_open(browser, address):
 @pytest.mark.browser
 def test_search_finds(browser, address):
     tab = open_page(browser, address, "search.html?q=equivariance")
-    tab.wait_for_selector("ul.search li a", timeout=15_000)
+    tab.wait_for_selector("ul.search li a", timeout=60_000)
     found = tab.locator("ul.search li a").evaluate_all("links => links.map(a => a.getAttribute('href'))")
     assert any("notebooks/01_images_are_arrays" in link for link in found), found
     tab.context.close()
