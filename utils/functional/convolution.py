@@ -104,9 +104,11 @@ def _shift_then_multiply(x, weight, bias, geometry, y):
     taps = weight.transpose(4, 0, 1, 3, 2).reshape(kw, g, K, kh * C)  # for each kernel column, a matrix
     block = max(1, BLOCK_BYTES // max(1, y[0].nbytes))  # rows of outputs at a time
     for rows, seen in row_strips(x, geometry, block):
-        y[rows] = bias
-        for v in range(kw):
-            y[rows] += (taps[v] @ seen[v]).reshape(y[rows].shape)
+        found = y[rows].reshape(*seen[0].shape[:2], K, seen[0].shape[3])  # a view: (rows, g, K/g, OW N)
+        np.matmul(taps[0], seen[0], out=found)
+        for v in range(1, kw):
+            found += taps[v] @ seen[v]
+        y[rows] += bias
 
 
 def _multiply_then_shift(x, weight, bias, geometry, y):
