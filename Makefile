@@ -10,7 +10,7 @@ PAGES  := _config.yml book/_toc.yml $(wildcard book/front/* book/back/* book/ass
 SOURCES := $(wildcard book/chapters/*.md book/exercises/*.md) $(shell find utils tools -name '*.py') requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test notebooks exercises lab serve format clean
+.PHONY: help book lite pdf test notebooks exercises lab serve format clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -33,6 +33,9 @@ _build/html/index.html: _build/.notebooks $(PAGES) $(wildcard notebooks/*.ipynb 
 
 book: _build/html/index.html  ## build the website into _build/html
 	@echo "The website is in _build/html: open _build/html/index.html, or type make serve"
+
+lite: book  ## add the notebooks that run in the browser (JupyterLite) to the website
+	$(PY) -m tools.lite
 
 pdf: book  ## print the website into one PDF (needs Chromium or Chrome; a few minutes)
 	$(PY) -m tools.pdf
