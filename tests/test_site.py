@@ -436,6 +436,20 @@ def test_folded_answers_open(browser, address):
 
 
 @pytest.mark.browser
+def test_a_figure_with_much_data_begins_when_it_is_near(browser, address):
+    tab = open_page(browser, address, "notebooks/06_numpy_network.html")
+    assert not [url for url in tab.requests if url.endswith(".bin")]
+    for name in ("lenet-explorer", "confusion-browser"):
+        tab.locator(f"course-later[figure={name}], {name}").scroll_into_view_if_needed()
+        tab.wait_for_function(
+            f"document.querySelector('{name}')?.shadowRoot?.querySelector('button')", timeout=30_000
+        )
+    assert tab.locator("course-later").count() == 0
+    assert tab.errors == []
+    tab.context.close()
+
+
+@pytest.mark.browser
 def test_search_finds(browser, address):
     tab = open_page(browser, address, "search.html?q=equivariance")
     tab.wait_for_selector("ul.search li a", timeout=60_000)

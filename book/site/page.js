@@ -23,3 +23,15 @@
   const watch = new ResizeObserver((entries) => entries.forEach((entry) => mark(entry.target)));
   for (const box of document.querySelectorAll(BOXES.split(", ").map((b) => `article ${b}`).join())) watch.observe(box);
 })();
+
+// A figure with much data begins when it is about to be seen.
+(() => {
+  const near = new IntersectionObserver((entries) => entries.filter((e) => e.isIntersecting).forEach(({ target }) => {
+    near.unobserve(target);
+    const figure = document.createElement(target.getAttribute("figure"));
+    for (const { name, value } of target.attributes) if (name !== "figure") figure.setAttribute(name, value);
+    figure.append(...target.childNodes);
+    target.replaceWith(figure);
+  }), { rootMargin: "1000px" });
+  document.querySelectorAll("course-later").forEach((figure) => near.observe(figure));
+})();

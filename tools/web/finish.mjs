@@ -9,7 +9,7 @@ import { LEFT_OUT, addSiteFiles, bundleScripts, writeStyles } from "./assets.mjs
 import { all, append, element, empty, first, get, hasClass, nodes, remove, replace, set, tags, text } from "./dom.mjs";
 import { formulas } from "./formulas.mjs";
 import { icons } from "./icons.mjs";
-import { figures, pictures } from "./pictures.mjs";
+import { figures, later, pictures } from "./pictures.mjs";
 import { repair } from "./repair.mjs";
 
 const job = JSON.parse(readFileSync(0, "utf8"));
@@ -52,6 +52,7 @@ function finish({ name, gets }) {
   const words = description(article);
   const ours = figures(article, job, used);
   pictures(article, { ...job, root, folder }, used);
+  later(article, { ...job, root }, used);
   for (const script of tags(page, "script").filter((e) => !get(e, "src") && !/json/.test(get(e, "type") ?? ""))) {
     const code = text(script);
     const written = code.match(/^\s*document\.write\(`([\s\S]*)`\);\s*$/)?.[1];

@@ -4,7 +4,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { append, ancestor, element, get, hasClass, remove, set, tags, text } from "./dom.mjs";
+import { all, append, ancestor, element, get, hasClass, remove, rename, set, tags, text, unset } from "./dom.mjs";
 
 const DATA = /^data:image\/(png|svg\+xml|jpeg|gif|webp);base64,/;
 const sizes = new Map();
@@ -80,4 +80,19 @@ export function figures(article, { html }, used) {
     remove(script);
   }
   return found;
+}
+
+const LARGE = 20_000; // characters of base64
+
+// A figure that carries much data stands as <course-later figure="its name">, with the data in a file, until page.js
+// finds it near the screen. `used` are the files that the page names.
+export function later(article, { html, root }, used) {
+  for (const figure of all(article, (e) => e.tagName.includes("-") && (get(e, "data") ?? "").length > LARGE)) {
+    const file = store(html, "figures", figure.tagName, "bin", Buffer.from(get(figure, "data"), "base64"));
+    used.add(file);
+    unset(figure, "data");
+    set(figure, "src", root + file);
+    set(figure, "figure", figure.tagName);
+    rename(figure, "course-later");
+  }
 }
