@@ -6,7 +6,8 @@
 All competitors take turns, round after round; a number is the median of the CPU time, as in `conv_forward`.
 The forward is measured again in the same run, so that forward, gradient at the input and gradient at the
 weight stand side by side. The last line is one training step of LeNet-5 on 128 pictures: forward, loss,
-backward and Adam.
+backward and Adam; with fancy indexing in the convolutions alone, and as the assignments write the whole
+network: their pooling, and ReLU before it.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from torch import nn
 
 from benchmarks import fancy_index
 from utils.functional import conv2d, conv2d_backward
-from utils.layers import Conv2d, LeNet5
+from utils.layers import Conv2d, LeNet5, MaxPool2d, Sequential
 from utils.loop import train_step
 from utils.optim import Adam
 
@@ -155,6 +156,44 @@ class FancyConv2d(Conv2d):
         return None
 
 
+class FancyMaxPool2d(MaxPool2d):
+    """The layer of `utils.layers` with the pooling of `fancy_index`."""
+
+    def forward(self, x):
+        y, where = fancy_index.max_pool2d(np.ascontiguousarray(x), 2)
+        self.saved = where, x.shape[2:]
+        return y
+
+    def backward(self, grad_output):
+        return fancy_index.max_pool2d_backward(grad_output, *self.saved, 2)
+
+
+def lenet_fancy(pooling_too: bool) -> Sequential:
+    """Our LeNet-5 with the convolutions of `fancy_index`; or with its pooling, too, and ReLU before it."""
+    model = LeNet5(rng=np.random.default_rng(0))
+    for layer in (model.conv1, model.conv2):
+        layer.__class__ = FancyConv2d
+    if not pooling_too:
+        return model
+    for layer in (model.pool1, model.pool2):
+        layer.__class__ = FancyMaxPool2d
+    order = (
+        "conv1",
+        "act1",
+        "pool1",
+        "conv2",
+        "act2",
+        "pool2",
+        "flatten",
+        "fc1",
+        "act3",
+        "fc2",
+        "act4",
+        "fc3",
+    )
+    return Sequential(**{name: getattr(model, name) for name in order})
+
+
 def lenet_torch(pool_first: bool) -> nn.Sequential:
     """LeNet-5 in PyTorch: ReLU before the pooling, as it is usually written, or after it, as in ours."""
 
@@ -168,12 +207,14 @@ def lenet_torch(pool_first: bool) -> nn.Sequential:
 
 
 def lenet_steps() -> dict:
-    """Name -> one training step of LeNet-5 in PyTorch, ours, and ours with the fancy-index convolution."""
+    """Name -> one training step of LeNet-5: in PyTorch, ours, and with the layers of `fancy_index`."""
     rng = np.random.default_rng(0)
     x, labels = rng.standard_normal((128, 1, 28, 28), dtype=np.float32), rng.integers(10, size=128)
-    ours, fancy = LeNet5(rng=np.random.default_rng(0)), LeNet5(rng=np.random.default_rng(0))
-    for layer in (fancy.conv1, fancy.conv2):
-        layer.__class__ = FancyConv2d
+    numpy_models = {
+        "ours": LeNet5(rng=np.random.default_rng(0)),
+        "fancy": lenet_fancy(pooling_too=False),
+        "fancy, pooling too": lenet_fancy(pooling_too=True),
+    }
     tensors = torch.from_numpy(x), torch.from_numpy(labels)
 
     def torch_step(model):
@@ -186,12 +227,14 @@ def lenet_steps() -> dict:
 
         return step
 
-    our_adam, fancy_adam = Adam(ours.parameters()), Adam(fancy.parameters())
+    def numpy_step(model):
+        optimizer = Adam(model.parameters())
+        return lambda: train_step(model, optimizer, x, labels)
+
     return {
         "torch": torch_step(lenet_torch(pool_first=False)),
         "torch, pooling first": torch_step(lenet_torch(pool_first=True)),
-        "ours": lambda: train_step(ours, our_adam, x, labels),
-        "fancy": lambda: train_step(fancy, fancy_adam, x, labels),
+        **{name: numpy_step(model) for name, model in numpy_models.items()},
     }
 
 
@@ -240,7 +283,9 @@ def main() -> None:
     print(
         f"LeNet-5, one step of 128: PyTorch {times['torch']:.1f} ms, with the pooling before ReLU "
         f"{ratios['torch, pooling first']:.2f} of it, ours {ratios['ours']:.2f}, "
-        f"with fancy indexing {ratios['fancy']:.2f} ({ratios['fancy'] / ratios['ours']:.1f} times ours)"
+        f"with fancy indexing {ratios['fancy']:.2f} ({ratios['fancy'] / ratios['ours']:.1f} times ours), "
+        f"in the pooling, too, {ratios['fancy, pooling too']:.2f} "
+        f"({ratios['fancy, pooling too'] / ratios['ours']:.1f} times ours)"
     )
     record |= {
         "dense layers": {"geometric mean": round(mean, 3), "worst": round(max(dense), 3)},

@@ -1,4 +1,4 @@
-"""The convolution layer as many course assignments write it, to compare with: im2col by fancy indexing.
+"""Convolution and pooling as many course assignments write them, to compare with: im2col by fancy indexing.
 
 Three index arrays say which channel, row and column each entry of the columns comes from. The forward
 gathers all columns of the batch at once, the backward scatters with `np.add.at`. It is short, it is right,
@@ -49,3 +49,23 @@ def grad_input(delta, weight, input_size, stride=1, padding=0):
     padded = np.zeros((N, C, H + 2 * padding, W + 2 * padding), delta.dtype)
     np.add.at(padded, (slice(None), *indices(padded.shape, (kh, kw), stride, 0)), spread)
     return padded[:, :, padding : padding + H, padding : padding + W]
+
+
+def max_pool2d(x, size):
+    """Max pooling with windows of size × size that do not overlap: ((N, C, OH, OW), where the maxima lie)."""
+    (N, C, H, W), OH, OW = x.shape, x.shape[2] // size, x.shape[3] // size
+    seen = columns(x.reshape(N * C, 1, H, W), (size, size), size)  # (size², OH OW N C)
+    where = seen.argmax(0)
+    y = seen[where, np.arange(len(where))]
+    return y.reshape(OH, OW, N, C).transpose(2, 3, 0, 1), where
+
+
+def max_pool2d_backward(delta, where, input_size, size):
+    """The gradient at the input of `max_pool2d`, (N, C, H, W): delta at the maxima, 0 elsewhere."""
+    (N, C, OH, OW), (H, W) = delta.shape, input_size
+    spread = np.zeros((size * size, len(where)), delta.dtype)
+    spread[where, np.arange(len(where))] = delta.transpose(2, 3, 0, 1).ravel()
+    spread = spread.reshape(size * size, OH * OW, N * C).transpose(2, 0, 1)
+    grad = np.zeros((N * C, 1, H, W), delta.dtype)
+    np.add.at(grad, (slice(None), *indices(grad.shape, (size, size), size, 0)), spread)
+    return grad.reshape(N, C, H, W)

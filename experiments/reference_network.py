@@ -18,11 +18,11 @@ All 60,000 training images; the 10,000 test images are looked at once, after the
 VGG was chosen on 10,000 training images held out; that of the two layers on earlier runs that looked at the
 same test images, so its figures are slightly flattering. A network that saw mirrored pictures in training is
 also asked twice about each test picture, as it is and mirrored ("two views"). A seed sets the first weights,
-the order and the augmentation. `cpu seconds` is the CPU time of training on one thread, without loading and
-testing; `seconds` is the clock on the wall, on a machine that others used.
+the order and the augmentation. `cpu seconds` is the CPU time of training, all threads together, without
+loading and testing; `seconds` is the clock on the wall. One thread, unless OMP_NUM_THREADS says more.
 
 Each finished run is one line of _build/experiments/reference_network.jsonl, so that an experiment that was
-broken off goes on where it was. About 30 minutes of CPU time; with --full, on one GPU, some hours, nearly all
+broken off goes on where it was. About 35 minutes of CPU time; with --full, on one GPU, some hours, nearly all
 of it for the 200 epochs of WRN-40-4.
 """
 

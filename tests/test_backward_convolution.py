@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks import fancy_index
+from benchmarks.conv_backward import lenet_fancy
 from utils.functional import (
     conv2d,
     conv2d_backward,
@@ -18,9 +19,13 @@ from utils.functional import (
     conv_transpose2d,
     conv_transpose2d_backward,
     conv_transpose_output_size,
+    cross_entropy_backward,
+    max_pool2d,
+    max_pool2d_backward,
 )
 from utils.functional.convolution_backward import meetings
 from utils.functional.shapes import conv_geometry
+from utils.layers import LeNet5
 
 CLOSE = {"rtol": 1e-10, "atol": 1e-10}
 
@@ -167,6 +172,29 @@ def test_the_competitor_of_the_benchmark_is_right():
     expected = conv2d_backward(g, x, weight, 2, 1)
     np.testing.assert_allclose(fancy_index.grad_input(g, weight, (7, 6), 2, 1), expected[0], **CLOSE)
     np.testing.assert_allclose(fancy_index.grad_weight(g, x, (3, 2), 2, 1), expected[1], **CLOSE)
+
+
+def test_the_competitor_pools_as_we_do():
+    rng = np.random.default_rng(9)
+    x = rng.integers(5, size=(2, 3, 6, 4)).astype(float)  # with ties
+    y, where = fancy_index.max_pool2d(x, 2)
+    expected, winner = max_pool2d(x, 2)
+    np.testing.assert_array_equal(y, expected)
+    g = rng.normal(size=y.shape)
+    found = fancy_index.max_pool2d_backward(g, where, x.shape[2:], 2)
+    np.testing.assert_array_equal(found, max_pool2d_backward(g, winner, x.shape[2:], 2))
+
+
+def test_the_lenet_of_the_benchmark_learns_the_same():
+    x, labels = np.random.default_rng(10).normal(size=(4, 1, 28, 28)), np.array([3, 1, 4, 1])
+    gradients = []
+    for model in (LeNet5(rng=np.random.default_rng(0)), lenet_fancy(False), lenet_fancy(True)):
+        score = model(x)
+        model.backward(cross_entropy_backward(1.0, score, labels))
+        gradients.append([score, *(p.grad for _, p in sorted(model.named_parameters()))])
+    for found in gradients[1:]:
+        for ours, theirs in zip(gradients[0], found, strict=True):
+            np.testing.assert_allclose(theirs, ours, rtol=1e-4, atol=1e-6)
 
 
 def test_only_what_is_needed_is_computed():
