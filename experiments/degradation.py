@@ -11,9 +11,10 @@ for every run: training and test error after each epoch, the norms of gradients 
 before and during training, and the test error when a block of the trained network is taken out. 800 steps
 show how fast networks learn, not how well they do in the end; `--full` is for that.
 
-Two more parts can be asked for, and are not in the small record. `clip` trains plain-56 with the norm of the
-gradient limited to 1: is it the large gradients of the first steps that harm it? `options` trains ResNet-20
-with the shortcuts B and C (A is in `depth`).
+Two more parts can be asked for, and have records of their own (`--part options --record` writes
+degradation_options.json). `clip` trains plain-56 with the norm of the gradient limited to 1: is it the large
+gradients of the first steps that harm it? `options` trains ResNet-20 with the shortcuts B and C (A is in
+`depth`).
 
 Each finished run is one line of _build/experiments/degradation.jsonl, so that a run that was broken off goes
 on where it was. About 9 minutes of CPU time for each seed, 4 for the clipped network, 3 for the options.
@@ -204,7 +205,10 @@ def main() -> None:
             print(f"{name:13} training {statistics.mean(trains):.2%}, ", end="")
             print(f"test {statistics.mean(tests):.2%} ± {spread:.2%} over {len(tests)} seeds")
     if arguments.record:
-        command = "python -m experiments.degradation" + " --full" * arguments.full + " --record"
+        parts = arguments.part
+        command = "python -m experiments.degradation"
+        command += f" --part {' '.join(parts)}" * (parts != ["depth"])
+        command += " --full" * arguments.full + " --record"
         record = provenance(command, packages=("torch", "numpy")) | {
             "device": torch.cuda.get_device_name() if device.type == "cuda" else device.type,
             "data": "Fashion-MNIST",
@@ -213,7 +217,7 @@ def main() -> None:
             | SCHEDULE,
             "runs": [runs[name, seed] for name in names for seed in arguments.seeds if (name, seed) in runs],
         }
-        path = write(title, record)
+        path = write(title if "depth" in parts else "_".join([title, *parts]), record)
         print(f"written to {path.relative_to(ROOT)}")
 
 

@@ -7,7 +7,9 @@ torchvision = pytest.importorskip("torchvision")
 
 from torch import nn  # noqa: E402
 
+from utils.cost import cost  # noqa: E402
 from utils.graph import Graph, Source, trace  # noqa: E402
+from utils.receptive_field import receptive_field  # noqa: E402
 
 
 class Block(nn.Module):
@@ -182,6 +184,62 @@ def test_weights_of_known_models_are_read_by_the_operations(name):
     assert graph.outputs[0].shape == (1, 1000)
     for op in graph:  # every source is older than its operation
         assert all(s.index < op.index for s in op.inputs if s.kind == "op")
+
+
+def test_attributes_that_a_run_changes_are_put_back():
+    class Keeps(nn.Module):
+        """Moves its grid to the device of the input and keeps it there, as torchvision's anchors do."""
+
+        def __init__(self):
+            super().__init__()
+            self.grid, self.calls, self.conv = [torch.arange(3.0)], 0, nn.Conv2d(1, 1, 1)
+
+        def forward(self, x):
+            self.grid = [g.to(x.device) for g in self.grid]
+            self.calls, self.seen = self.calls + 1, x
+            return self.conv(x) + self.grid[0]
+
+    model = Keeps()
+    grid = model.grid
+    assert [op.function for op in trace(model, (1, 1, 3, 3))] == ["convolution", "add"]
+    assert model.grid is grid
+    assert grid[0].device.type == "cpu"
+    assert model.calls == 0
+    assert not hasattr(model, "seen")
+    assert model(torch.zeros(1, 1, 3, 3)).shape == (1, 1, 3, 3)
+
+
+@pytest.mark.parametrize(
+    "name", ["retinanet_resnet50_fpn", "fcos_resnet50_fpn", "ssdlite320_mobilenet_v3_large"]
+)
+def test_detectors_run_and_stay_as_they_were(name):
+    torch.manual_seed(0)
+    small = {} if name.startswith("ssd") else {"min_size": 64, "max_size": 64}
+    model = getattr(torchvision.models.detection, name)(weights=None, weights_backbone=None, **small).eval()
+    x, calls = [torch.rand(3, 64, 64)], []
+    with torch.no_grad():
+        expected = model(x)[0]
+        handles = [
+            layer.register_forward_hook(lambda *_: calls.append(1))
+            for layer in model.modules()
+            if isinstance(layer, nn.Conv2d)
+        ]
+        model(x)
+        for handle in handles:
+            handle.remove()
+        graph = trace(model, (1, 3, 64, 64))
+        after = model(x)[0]
+    assert len(calls) == sum(op.function == "convolution" for op in graph)
+    assert {s.name for op in graph for s in op.parameters} >= {n for n, _ in model.named_parameters()}
+    assert [s.shape[1:] for s in graph.outputs] == [tuple(v.shape[1:]) for v in expected.values()]
+    assert all(torch.equal(after[key], expected[key]) for key in expected)
+    with pytest.raises(
+        ValueError, match=r"does not run on an input of shape \(1, 3, 64, 64\): targets should"
+    ):
+        trace(model, (1, 3, 64, 64), training=True)
+    counted = cost(model, (1, 3, 64, 64))  # what a training step stores cannot be known without targets
+    assert counted.total.parameters == sum(p.numel() for p in model.parameters())
+    assert receptive_field(model, (1, 3, 64, 64))["head"].everything
 
 
 def test_bad_input_names_the_argument():

@@ -1,12 +1,14 @@
 """The residual family and its relatives: against torchvision, weight for weight; against the papers' tables."""
 
 import math
+import sys
 
 import pytest
 import torch
 import torchvision
 from torch import nn
 
+from experiments import degradation
 from utils.cost import cost
 from utils.graph import trace
 from utils.models import (
@@ -525,3 +527,49 @@ def test_the_graph_of_a_small_network_ends_with_the_scores():
 def test_bad_arguments_are_named(call, message):
     with torch.device("meta"), pytest.raises(ValueError, match=message):
         call()
+
+
+# --- the experiment on degradation ---
+
+
+@pytest.mark.parametrize(
+    ("words", "title", "networks"),
+    [
+        ("", "degradation", {"plain20", "plain56", "resnet20", "resnet56"}),
+        ("--part options", "degradation_options", {"resnet20 B", "resnet20 C"}),
+        ("--part clip --full", "degradation_full_clip", {"plain56 clip"}),
+    ],
+)
+def test_each_part_of_the_experiment_has_its_own_record(monkeypatch, tmp_path, words, title, networks):
+    """Chapter 15 reads degradation.json: the record of another part must not take its place."""
+    written = {}
+
+    def trained(name, seed, size, device):
+        return {"network": name, "seed": seed, "test error": 0.1, "train error": 0.1, "cpu seconds": 1}
+
+    def write(name, record):
+        written[name] = record
+        return tmp_path / name
+
+    threads = torch.get_num_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
+    for name, value in {"run": trained, "write": write, "ROOT": tmp_path}.items():
+        monkeypatch.setattr(degradation, name, value)
+    monkeypatch.setattr(sys, "argv", ["degradation", *words.split(), "--record"])
+    degradation.main()
+    (record,) = written.values()
+    assert list(written) == [title]
+    assert {run["network"] for run in record["runs"]} == networks
+    assert len(record["runs"]) == 3 * len(networks)
+    assert set(words.split()) < set(record["command"].split())
+
+
+def test_networks_of_the_experiment_are_what_their_names_say():
+    plain, ours = (degradation.network(name, 3, 8) for name in ("plain20", "resnet20"))
+    for a, b in zip(plain.state_dict().values(), ours.state_dict().values(), strict=True):
+        assert torch.equal(a, b)  # zeros and the identity have no weights: both start alike
+    for name, projections in {"plain20": 0, "resnet20": 0, "resnet20 B": 2, "resnet20 C": 9}.items():
+        model = degradation.network(name, 3, 8)
+        found = [path for path, _ in model.named_modules() if path.endswith("shortcut.0")]
+        assert len(found) == projections, name
+        assert len(degradation.blocks(model)) == 9

@@ -212,6 +212,75 @@ def test_after_epoch_stops_and_mode_is_kept(sets):
     assert f"{history.test_accuracy[1]:.2%}" in lines[1]
 
 
+def frozen_model(which):
+    """A small network of which a part is frozen, and the names of the entries that must stay as they are."""
+    torch.manual_seed(3)
+    norm = nn.BatchNorm2d(6, affine=which != "a block, its norm without parameters")
+    body = nn.Sequential(nn.Conv2d(1, 6, 3, padding=1), norm, nn.ReLU(), nn.Dropout(0.5), nn.MaxPool2d(2))
+    model = nn.Sequential(body, nn.Conv2d(6, 4, 1), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * 49, 10))
+    (norm if which == "a norm alone" else body).requires_grad_(False)
+    stays = "0.1." if which == "a norm alone" else "0."
+    return model, [name for name in model.state_dict() if name.startswith(stays)]
+
+
+@pytest.mark.parametrize("which", ["a block", "a block, its norm without parameters", "a norm alone"])
+def test_what_is_frozen_stays_as_it_is(sets, which):
+    model, stays = frozen_model(which)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    modes = []
+
+    def look(epoch, model, history):
+        modes.append({name: layer.training for name, layer in model.named_modules()})
+
+    fit(model.eval(), *sets, replace(SETTINGS, ema=0.9, weight_decay=0.1), after_epoch=look)
+    after = model.state_dict()
+    assert {name for name in before if torch.equal(before[name], after[name])} == set(stays)
+    assert float(after["2.num_batches_tracked"]) == 10  # what is not frozen learns, running statistics too
+    for mode in modes:
+        assert mode["2"], "not frozen"
+        assert not mode["0.1"], "frozen"
+        assert mode["0.3"] == (which == "a norm alone"), "dropout of a frozen block"
+
+
+def test_frozen_features_are_those_of_evaluation(sets):
+    """A dense layer on a frozen body learns as one that gets the features of the body in evaluation mode."""
+    model, _ = frozen_model("a block")
+    model[1:3].requires_grad_(False)
+    model[0][1].running_mean.add_(0.1)  # statistics that are not those of a batch
+    data = sets[0]
+    with torch.no_grad():
+        features = model.eval()[:4](data.normalize(data.images))
+    head = nn.Linear(4 * 49, 10)
+    head.load_state_dict(model[4].state_dict())
+    settings = replace(SETTINGS, optimizer="sgd", schedule="constant")
+    history = fit(model, data, None, settings)
+    optimizer, losses = torch.optim.SGD(head.parameters(), 0.01, 0.9), []
+    for epoch in range(2):
+        for chosen in order_of(0, epoch, 300).split(64):
+            loss = F.cross_entropy(head(features[chosen]), data.labels[chosen])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    np.testing.assert_allclose(history.step_loss, losses, rtol=1e-4)
+
+
+def test_layers_may_thaw_between_epochs_and_a_frozen_dense_norm_takes_one_picture(sets):
+    model, _ = frozen_model("a block")
+    start = model[0][1].running_mean.clone()
+    still = []
+
+    def thaw(epoch, model, history):
+        still.append(torch.equal(model[0][1].running_mean, start))
+        model.requires_grad_(True)
+
+    fit(model, sets[0], None, SETTINGS, after_epoch=thaw)
+    assert still == [True, False]
+    dense = nn.Sequential(nn.Flatten(), nn.Linear(196, 8), nn.BatchNorm1d(8), nn.Linear(8, 10))
+    dense[2].requires_grad_(False)
+    fit(dense, sets[0][:65], None, SETTINGS)  # the last batch is one picture: no statistics are taken of it
+
+
 def test_several_outputs(sets):
     """GoogLeNet's auxiliary scores enter the loss with weight 0.3; a loss of one's own replaces it."""
 
@@ -541,6 +610,67 @@ def test_settings_in_numbers_of_numpy_and_objects_as_augmentation_resume(sets, t
     assert fit(small_model(), sets[0], None, second, folder=tmp_path).step_loss == history.step_loss
 
 
+def test_a_training_goes_on_with_the_optimizer_of_its_device(sets, tmp_path, monkeypatch):
+    """Begun with one kernel for all (as on a GPU) and resumed without, or the other way round."""
+
+    def interrupted(epoch, model, history):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    def kernels(fused):
+        def choices(*arguments):
+            return chosen(*arguments) | {"fused": fused}
+
+        return choices
+
+    chosen, made = device.choices, []
+    expected = fit(small_model(), sets[0], None, replace(SETTINGS, epochs=3)).step_loss
+
+    class Watched(loop.Run):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            made.append(self.optimizer)
+
+    monkeypatch.setattr(loop, "Run", Watched)
+    for before, after in ((False, True), (True, False)):
+        folder = tmp_path / str(before)
+        settings = replace(SETTINGS, epochs=3)
+        monkeypatch.setattr(device, "choices", kernels(before))
+        with pytest.raises(KeyboardInterrupt):
+            fit(small_model(), sets[0], None, settings, folder=folder, after_epoch=interrupted)
+        assert [bool(group["fused"]) for group in made[-1].param_groups] == [before]
+        monkeypatch.setattr(device, "choices", kernels(after))
+        history = fit(small_model(seed=5), sets[0], None, settings, folder=folder)
+        assert [bool(group["fused"]) for group in made[-1].param_groups] == [after]
+        np.testing.assert_allclose(history.step_loss, expected, rtol=1e-3)
+        (steps,) = {float(state["step"]) for state in made[-1].state.values()}
+        assert steps == 15
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        (lambda: build("resnet20", in_channels=1, width=2), lambda: build("plain20", in_channels=1, width=2),
+         r"holds the weights of another model \(it had \(shortcut\): Identity\(\), now \)\)"),
+        (lambda: small_model(dropout=0.2), lambda: small_model(dropout=0.5),
+         r"it had \(5\): Dropout\(p=0.2, inplace=False\), now \(5\): Dropout\(p=0.5, inplace=False\)"),
+    ],
+    ids=["no shortcuts", "dropout"],
+)  # fmt: skip
+def test_a_network_of_the_same_weights_is_another_network(sets, tmp_path, first, second, message):
+    settings = replace(SETTINGS, epochs=1)
+    data = sets[0][:128].resize(28 if "shortcut" in message else 14)
+    history = fit(first(), data, None, settings, folder=tmp_path)
+    second().load_state_dict(first().state_dict())  # nothing is missing, nothing is left over
+    with pytest.raises(ValueError, match=message):
+        fit(second(), data, None, settings, folder=tmp_path)
+    assert fit(first(), data, None, settings, folder=tmp_path).step_loss == history.step_loss
+    state = checkpoint.read(tmp_path)
+    del state["network"]  # as a checkpoint of an earlier version
+    checkpoint.write(tmp_path, state)
+    assert fit(first(), data, None, settings, folder=tmp_path).step_loss == history.step_loss
+
+
 def test_the_checkpoint_runs_no_code(tmp_path):
     class Evil:
         def __reduce__(self):
@@ -777,6 +907,9 @@ def test_deterministic_mode_ends_with_the_training(sets):
         ({"clip": 0}, "clip must be above 0, or None, got 0"),
         ({"seed": -1}, "seed must be an integer of at least 0, got -1"),
         ({"precision": "fp16"}, "precision must be one of 'auto', 'float32', 'bf16', got 'fp16'"),
+        ({"deterministic": "no"}, "deterministic must be one of True, False, got 'no'"),
+        ({"nesterov": "no", "optimizer": "sgd"}, "nesterov must be one of True, False, got 'no'"),
+        ({"label_smoothing": 1.0}, "label_smoothing must be at least 0 and less than 1, got 1.0"),
         ({"channels_last": "yes"}, "channels_last must be one of 'auto', True, False, got 'yes'"),
     ],
 )
@@ -786,6 +919,14 @@ def test_bad_settings(options, message):
 
 
 def test_bad_arguments(sets):
+    class Scored(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = small_model()
+
+        def forward(self, x):
+            return {"scores": self.body(x)}
+
     data, test = sets
     model = small_model()
     for message, call in {
@@ -818,10 +959,31 @@ def test_bad_arguments(sets):
         r"train_set: labels must lie in 0 to 9, got 1 to 10": lambda: fit(
             model, train.DeviceData(data.images, data.labels + 1, data.classes, (0,), (1,))
         ),
+        r"test_set: labels must lie in 0 to 1, got 0 to 9": lambda: fit(
+            model, train.DeviceData(data.images, data.labels % 2, ("a", "b"), (0,), (1,)), test
+        ),
         "std must be above 0": lambda: train.DeviceData(data.images, data.labels, data.classes, (0,), (0,)),
         r"size must be an integer or a pair of integers, got \(3,\)": lambda: data.resize((3,)),
         "model must be an nn.Module, got str": lambda: train.evaluate("resnet20", test),
         "pixels must be an integer of at least 0": lambda: train.Shift(-1),
+        "p must be a number from 0 to 1, got 3": lambda: train.Erase(p=3),
+        "p must be a number from 0 to 1, got -0.1": lambda: train.Flip(-0.1),
+        "scale must be a number from 0 to inf, got nan": lambda: train.Noise(math.nan),
+        r"area must rise from above 0 to 1 at most, got \(0.9, 0.1\)": lambda: train.Erase(area=(0.9, 0.1)),
+        r"ratio must be two numbers, the smallest and the largest, got 2": lambda: train.Erase(ratio=2),
+        r"model must take images of \(1, 14, 14\), as train_set has them \(mat1 and mat2": lambda: fit(
+            nn.Sequential(nn.Flatten(), nn.Linear(100, 10)), data
+        ),
+        "model must give scores, or a tuple that begins with them, got <class 'dict'>": lambda: fit(
+            Scored(), data
+        ),
+        r"after_epoch must be a function .*, got 3": lambda: fit(model, data, after_epoch=3),
+        "data: labels must lie in 0 to 2, got 0 to 9": lambda: train.evaluate(
+            nn.Sequential(nn.Flatten(), nn.Linear(196, 3)), data
+        ),
+        "dataset must hold at least one image, got none in 'mine'": lambda: train.from_dataset(
+            files.Dataset(np.zeros((0, 4, 4), np.uint8), np.zeros(0, int), ("a", "b"), "mine", "train", "")
+        ),
         "batch_size must be an integer": lambda: train.evaluate(model, test, 0),
         "folder must hold a checkpoint.pt": lambda: train.load_weights(model, "nowhere"),
     }.items():
@@ -928,6 +1090,35 @@ def test_the_command_trains_keeps_and_goes_on(capsys, tmp_path):
     metrics = json.loads((tmp_path / "seed-1" / "metrics.json").read_text())
     assert len(metrics["test_accuracy"]) == 2
     assert metrics["settings"]["seed"] == 1
+
+
+def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(capsys, tmp_path, monkeypatch):
+    words = (
+        "--model two_layer --option channels=(4,8) --sample --limit 200 --epochs 3 --no-progress --device cpu"
+    )
+    words = [*words.split(), "--folder"]
+    whole = run(capsys, *words, str(tmp_path / "whole"))
+    call = command.Lines.__call__
+
+    def interrupted(self, epoch, *arguments):
+        call(self, epoch, *arguments)
+        if epoch == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(command.Lines, "__call__", interrupted)
+    with pytest.raises(SystemExit) as error:
+        command.main([*words, str(tmp_path / "run")])
+    assert error.value.code == 130
+    assert "interrupted. The same command goes on from the last epoch." in capsys.readouterr().err
+    assert len(checkpoint.read(tmp_path / "run")["history"]["train_loss"]) == 1
+    monkeypatch.setattr(command.Lines, "__call__", call)
+    again = run(capsys, *words, str(tmp_path / "run"))
+
+    def numbers(text):
+        return re.findall(r"epoch \d: .*;(?= )", text)
+
+    assert numbers(again) == numbers(whole)
+    assert len(numbers(whole)) == 3
 
 
 @pytest.mark.parametrize(

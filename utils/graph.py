@@ -156,7 +156,7 @@ def trace(
     sizes = _sizes(input_size)
     try:
         return _run(model, sizes, training, "meta")
-    except (RuntimeError, NotImplementedError, TypeError, ValueError, IndexError):
+    except Exception:
         pass  # the CPU run below says what is wrong, in terms of the model's own devices
     try:
         return _run(model, sizes, training, "cpu")
@@ -181,8 +181,11 @@ def _sizes(input_size) -> list[Shape]:
 
 
 def _run(model: nn.Module, sizes: list[Shape], training: bool, device: str) -> Graph:
-    """One recorded forward pass on one device, without gradients; modes of all modules are put back."""
-    modes = {module: module.training for module in model.modules()}
+    """One recorded forward pass on one device, without gradients; attributes of all modules are put back.
+
+    Not only the modes: RetinaNet moves its anchors to the device of the input, where they would stay.
+    """
+    attributes = {module: dict(vars(module)) for module in model.modules()}
     state = dict(model.named_parameters()) | dict(model.named_buffers())
     moved = {name: value.detach().to(device) for name, value in state.items()}
     dtype = next((v.dtype for v in state.values() if v.is_floating_point()), torch.float32)
@@ -202,8 +205,9 @@ def _run(model: nn.Module, sizes: list[Shape], training: bool, device: str) -> G
             outputs = torch.func.functional_call(model, moved, tuple(inputs))
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
-        for module, mode in modes.items():
-            module.training = mode
+        for module, before in attributes.items():
+            vars(module).clear()
+            vars(module).update(before)
     return Graph(
         model=type(model).__name__,
         inputs=tuple(recorder.source(x) for x in inputs),

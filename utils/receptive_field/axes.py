@@ -317,6 +317,9 @@ class Field:
 
     def viewed(self, shape: Sequence[int]) -> Field:
         """The same entries in another shape. An axis that is cut into pieces sees everything from here on."""
+        regrouped = Field(tuple(((None, n),) for n in shape), self.everything(self.axes()).lines)
+        if 0 in shape:  # a detector that has found nothing
+            return regrouped
         factors = [f for dim in self.dims for f in dim if f[1] != 1 or f[0] is not None]
         cut: set[int] = set()
         dims = []
@@ -333,7 +336,7 @@ class Field:
                 dim.append((axis, n))
             dims.append(tuple(dim))
         if any(math.prod(n for _, n in dim) != size for dim, size in zip(dims, shape, strict=True)):
-            return Field(tuple(((None, n),) for n in shape), self.everything(self.axes()).lines)
+            return regrouped
         field = Field(tuple(dims), self.lines)
         return field.everything(cut) if cut else field
 

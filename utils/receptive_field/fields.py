@@ -76,6 +76,7 @@ class Layer:
     note: str
     pixels: tuple[int, ...] = dataclasses.field(repr=False)
     lines: tuple[Line, ...] = dataclasses.field(repr=False)
+    grid: bool = dataclasses.field(default=True, repr=False)  # whether its results still have all axes
 
     @property
     def everything(self) -> bool:
@@ -171,8 +172,12 @@ class ReceptiveFields:
 
     @property
     def last(self) -> Layer:
-        """The last layer whose units still look at a neighborhood."""
-        local = [layer for layer in self.layers if layer.local is not None]
+        """The last layer that makes a map, with the axes of the picture, whose units look at a neighborhood.
+
+        What comes behind, a flattening, dense layers, scores, makes no map. Of a map of one unit these see no
+        more than the unit did, but are not the layer that one asks for.
+        """
+        local = [layer for layer in self.layers if layer.local is not None and layer.grid]
         if not local:
             raise ValueError(f"{self.model} has no layer that looks at a neighborhood: all see everything")
         return local[-1]
@@ -275,7 +280,8 @@ def receptive_field(
 
     def layer(name: str, kind: str, source: Source, given: Sequence[Source], inside: Sequence[int]):
         note = "; ".join(dict.fromkeys(notes[i] for i in inside if i in notes))
-        return _layer(name, kind, of(source), [of(s) for s in given], note, size[2:])
+        made = _layer(name, kind, of(source), [of(s) for s in given], note, size[2:])
+        return dataclasses.replace(made, grid=len(source.shape) == len(size))
 
     inner = {op.index: (op.module, op.call) for op in graph.ops}
     leaves = {}  # (module, call) -> Call, for modules that ran no other module

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import torch
 from torch import Generator, Tensor
@@ -20,6 +21,13 @@ from torch import Generator, Tensor
 from utils.functional.shapes import as_integer
 
 __all__ = ["AUGMENTATIONS", "Augmentation", "Erase", "Flip", "Noise", "Shift", "augment_batch"]
+
+
+def within(**arguments: tuple[float, float, float]) -> None:
+    """Raises ValueError for the first argument whose value does not lie between its two limits."""
+    for name, (value, low, high) in arguments.items():
+        if isinstance(value, bool) or not isinstance(value, Real) or not low <= value <= high:
+            raise ValueError(f"{name} must be a number from {low} to {high}, got {value!r}")
 
 
 class Augmentation:
@@ -34,6 +42,9 @@ class Flip(Augmentation):
     """Mirror each picture, left and right, with probability p."""
 
     p: float = 0.5
+
+    def __post_init__(self):
+        within(p=(self.p, 0, 1))
 
     def draw(self, shape: torch.Size, generator: Generator) -> tuple[Tensor]:
         return (uniform((shape[0], 1, 1, 1), generator) < self.p,)
@@ -88,6 +99,14 @@ class Erase(Augmentation):
     ratio: tuple[float, float] = (0.3, 1 / 0.3)
     fill: float | tuple[float, ...] = 0.0
 
+    def __post_init__(self):
+        within(p=(self.p, 0, 1))
+        for name, pair, high in (("area", self.area, 1), ("ratio", self.ratio, math.inf)):
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                raise ValueError(f"{name} must be two numbers, the smallest and the largest, got {pair!r}")
+            if not 0 < pair[0] <= pair[1] <= high:
+                raise ValueError(f"{name} must rise from above 0 to {high} at most, got {pair!r}")
+
     def draw(self, shape: torch.Size, generator: Generator) -> tuple[Tensor, ...]:
         N, _, H, W = shape
         area = between(*self.area, uniform((N, 10), generator)) * H * W  # ten tries for each picture
@@ -114,6 +133,9 @@ class Noise(Augmentation):
     """Add to every pixel its own normal number with standard deviation `scale`."""
 
     scale: float = 0.1
+
+    def __post_init__(self):
+        within(scale=(self.scale, 0, math.inf))
 
     def draw(self, shape: torch.Size, generator: Generator) -> tuple[Tensor]:
         return (torch.randn(shape, generator=generator, device=generator.device),)

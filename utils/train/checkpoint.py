@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from itertools import zip_longest
 from pathlib import Path
 
 import torch
@@ -62,8 +63,12 @@ def prepare(folder: Path) -> None:
         ) from None
 
 
-def check(state: dict, settings: dict, data: dict, folder: Path) -> None:
-    """Raises ValueError where the checkpoint belongs to another training."""
+def check(state: dict, settings: dict, data: dict, network: str, folder: Path) -> None:
+    """Raises ValueError where the checkpoint belongs to another training, or to another network.
+
+    Weights of the same names and shapes do not make the same network: a plain one and a residual one, or two
+    that differ in their dropout, have them. `network` is the text of all layers.
+    """
     now = settings | data
     then = state["settings"] | {name: state.get(name, now[name]) for name in data}
     other = [f"{name} {then.get(name)!r}, now {now[name]!r}" for name in now if now[name] != then.get(name)]
@@ -72,6 +77,13 @@ def check(state: dict, settings: dict, data: dict, folder: Path) -> None:
             f"folder: {folder} holds a training with other settings ({'; '.join(other)}); use another "
             "folder, or resume=False to start over"
         )
+    lines = zip_longest(state.get("network", network).splitlines(), network.splitlines(), fillvalue="nothing")
+    for was, here in lines:
+        if was != here:
+            raise ValueError(
+                f"folder: {folder} holds the weights of another model (it had {was.strip()}, now "
+                f"{here.strip()}); use another folder, or resume=False to start over"
+            )
 
 
 def load_weights(model: torch.nn.Module, folder: str | Path, average: bool = False) -> torch.nn.Module:

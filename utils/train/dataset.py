@@ -153,6 +153,8 @@ def from_dataset(
     """
     if (mean is None) != (std is None):
         raise ValueError(f"mean and std must be given together, got {mean} and {std}")
+    if not len(dataset.images):
+        raise ValueError(f"dataset must hold at least one image, got none in {dataset.name!r}")
     if mean is None:
         mean, std = pixel_statistics(dataset.images)
     images = np.asarray(dataset.images)

@@ -28,7 +28,7 @@ from utils.train.average import Average
 from utils.train.dataset import DeviceData
 from utils.train.diagnosis import NotFiniteError, advice, first_not_finite
 from utils.train.history import History
-from utils.train.settings import Settings, make_optimizer, make_schedule, set_lr
+from utils.train.settings import Settings, in_words, make_optimizer, make_schedule, set_lr
 
 __all__ = ["Run", "evaluate", "fit", "predict"]
 
@@ -64,11 +64,15 @@ def fit(
     progress    show a bar
     tensorboard also write the curves into the folder for TensorBoard, whose package must be installed
 
+    To train only a part of a model, freeze the rest: `model.stages.requires_grad_(False)`. Layers and blocks
+    without a parameter that learns run as in evaluation: their batch normalization keeps its running
+    statistics, their dropout drops nothing. `eval()` alone freezes nothing.
+
     Raises NotFiniteError that names the layer where numbers are no longer finite, and ValueError for
     arguments that do not fit, or do not fit the checkpoint. The random numbers of the caller stay untouched.
     """
     settings = Settings() if settings is None else settings
-    check_arguments(model, train_set, test_set, settings, loss)
+    check_arguments(model, train_set, test_set, settings, loss, after_epoch)
     folder = None if folder is None else Path(folder)
     board = checkpoint.Board(folder) if tensorboard and parallel.rank() == 0 else None
     run = Run(model, train_set, settings, loss)
@@ -109,6 +113,7 @@ class Run:
         )
         layout = torch.channels_last if self.channels_last else torch.preserve_format
         model.to(self.device, memory_format=layout)
+        self.network = in_words(model)
         self.dtype = next(model.parameters()).dtype
         self.loss = loss or (lambda outputs, labels: class_loss(outputs, labels, settings.label_smoothing))
         self.optimizer = make_optimizer(settings, model.parameters(), how["fused"])
@@ -197,7 +202,7 @@ class Run:
         order = torch.randperm(len(self.data), generator=torch.Generator().manual_seed(mixed(seed, epoch, 0)))
         generator = torch.Generator(self.device).manual_seed(mixed(seed, epoch, 1))
         torch.manual_seed(mixed(seed, epoch, 2 + parallel.rank()))  # for dropout: other samples, other masks
-        self.model.train()
+        training_mode(self.model)
         return order.to(self.device).split(self.settings.batch_size), generator
 
     def guarded_step(self, chosen: Tensor, lr: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -287,6 +292,7 @@ class Run:
         state = {
             "settings": self.settings.as_dict(),
             **self.about_data(),
+            "network": self.network,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "ema": self.average.model.state_dict() if self.average else None,
@@ -307,12 +313,14 @@ class Run:
         state = parallel.shared(checkpoint.read(folder) if parallel.rank() == 0 else None)
         if state is None:
             return History(choices=self.choices)
-        checkpoint.check(state, self.settings.as_dict(), self.about_data(), folder)
+        checkpoint.check(state, self.settings.as_dict(), self.about_data(), self.network, folder)
         try:
             self.model.load_state_dict(state["model"])
         except RuntimeError as error:
             raise ValueError(f"folder: {folder} holds the weights of another model ({error})") from error
-        self.optimizer.load_state_dict(state["optimizer"])
+        # lr and the like follow from the settings; how to compute (fused, foreach) is this device's business
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict(state["optimizer"] | {"param_groups": groups})
         history = History(**state["history"] | {"choices": self.choices})
         goes_on = len(history) < self.settings.epochs and not history.stopped
         if goes_on and bool(history.test_loss) != (test_set is not None):
@@ -352,6 +360,19 @@ class Bar:
         if not self.tqdm.disable:
             self.tqdm.set_description(f"epoch {epoch + 1}/{self.epochs}", refresh=False)
             self.tqdm.set_postfix_str(f"loss {float(losses.mean()):.3f}", refresh=False)
+
+
+def training_mode(model: nn.Module) -> None:
+    """Training mode for the model, evaluation mode for its frozen parts.
+
+    Frozen is a layer, or a block of layers, that has parameters, none of which requires a gradient. It keeps
+    all that it has learned: the running statistics of batch normalization, too, which need no gradient.
+    """
+    model.train()
+    for part in model.modules():
+        trained = [parameter.requires_grad for parameter in part.parameters()]
+        if trained and not any(trained):
+            part.eval()
 
 
 def mixed(*numbers: int) -> int:
@@ -399,6 +420,8 @@ def evaluate(model: nn.Module, data: DeviceData, batch_size: int = 1000) -> tupl
     check_data("data", data)
     loss = right = 0
     for outputs, labels in scored(model, data, batch_size):
+        if isinstance(right, int):  # the first batch
+            check_labels("data", data, outputs.shape[1])
         each = F.cross_entropy(outputs, labels, reduction="none")
         loss = loss + each.sum(dtype=torch.float32 if each.device.type == "mps" else torch.float64)
         right = right + (outputs.argmax(1) == labels).sum()
@@ -424,13 +447,11 @@ def check_data(name: str, data: object) -> None:
         raise ValueError(f"{name} must hold at least one image, got none")
 
 
-def check_labels(name: str, data: DeviceData) -> None:
+def check_labels(name: str, data: DeviceData, classes: int) -> None:
     """Raises ValueError for a label that stands for no class: a GPU would stop without a reason."""
     low, high = data.labels.min(), data.labels.max()
-    if low < 0 or high >= len(data.classes):
-        raise ValueError(
-            f"{name}: labels must lie in 0 to {len(data.classes) - 1}, got {int(low)} to {int(high)}"
-        )
+    if low < 0 or high >= classes:
+        raise ValueError(f"{name}: labels must lie in 0 to {classes - 1}, got {int(low)} to {int(high)}")
 
 
 def check_model(model: object) -> None:
@@ -448,7 +469,9 @@ def check_last_batch(model: nn.Module, data: DeviceData, settings: Settings) -> 
     images = data.normalize(data.images[:1]).to(next(model.parameters()))
     try:
         with torch.no_grad(), device.fork_rng(data.device):
-            copy.deepcopy(model).train()(images)
+            trial = copy.deepcopy(model)
+            training_mode(trial)
+            trial(images)
     except ValueError as error:
         if "more than 1 value per channel" in str(error):
             raise ValueError(
@@ -459,19 +482,29 @@ def check_last_batch(model: nn.Module, data: DeviceData, settings: Settings) -> 
 
 
 def check_scores(model: nn.Module, data: DeviceData) -> None:
-    """Raises ValueError if the model does not give a score for each class."""
-    outputs, _ = next(scored(model, data[:2], 2))
+    """Raises ValueError if the model does not take the images, or does not give a score for each class."""
+    try:
+        outputs, _ = next(scored(model, data[:2], 2))
+    except torch.cuda.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        reason, shape = str(error).strip().partition("\n")[0], tuple(data.images.shape[1:])
+        raise ValueError(f"model must take images of {shape}, as train_set has them ({reason})") from error
+    if not isinstance(outputs, Tensor):
+        raise ValueError(f"model must give scores, or a tuple that begins with them, got {type(outputs)}")
     if outputs.ndim != 2 or outputs.shape[1] < len(data.classes):
         shape, classes = tuple(outputs.shape), len(data.classes)
         raise ValueError(f"model must give scores (N, {classes}), one a class, got {shape} for 2 images")
 
 
-def check_arguments(model, train_set, test_set, settings, loss) -> None:
+def check_arguments(model, train_set, test_set, settings, loss, after_epoch) -> None:
     """Raises ValueError for the first argument of `fit` that does not fit."""
     if not isinstance(model, nn.Module) or not any(p.requires_grad for p in model.parameters()):
         raise ValueError(f"model must be an nn.Module with parameters to train, got {type(model).__name__}")
     if not isinstance(settings, Settings):
         raise ValueError(f"settings must be train.Settings, got {type(settings).__name__}")
+    if after_epoch is not None and not callable(after_epoch):
+        raise ValueError(f"after_epoch must be a function (epoch, model, history), got {after_epoch!r}")
     if loss is not None and not callable(loss):
         raise ValueError(f"loss must be a function (outputs, labels) -> a number, got {loss!r}")
     if loss is not None and settings.label_smoothing:
@@ -480,10 +513,10 @@ def check_arguments(model, train_set, test_set, settings, loss) -> None:
             f"{settings.label_smoothing}"
         )
     check_data("train_set", train_set)
-    check_labels("train_set", train_set)
+    check_labels("train_set", train_set, len(train_set.classes))
     if test_set is not None:
         check_data("test_set", test_set)
-        check_labels("test_set", test_set)
+        check_labels("test_set", test_set, len(train_set.classes))
         if test_set.images.shape[1:] != train_set.images.shape[1:]:
             shapes = [tuple(data.images.shape[1:]) for data in (train_set, test_set)]
             raise ValueError(f"test_set must hold images of {shapes[0]}, as train_set, got {shapes[1]}")

@@ -76,6 +76,8 @@ class Settings:
         one_of("precision", self.precision, ("auto", "float32", "bf16"))
         one_of("channels_last", self.channels_last, ("auto", True, False))
         one_of("compile", self.compile, ("auto", True, False))
+        one_of("deterministic", self.deterministic, (True, False))
+        one_of("nesterov", self.nesterov, (True, False))
         self._number("lr", "above 0", lambda value: value > 0)
         self._number("weight_decay", "0 or more", lambda value: value >= 0)
         for name in ("momentum", "warmup", "label_smoothing", "ema"):
@@ -103,15 +105,16 @@ class Settings:
     def as_dict(self) -> dict:
         """The settings as numbers and texts, for a file; functions by their name."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return values | {"augment": [_in_words(one) for one in self.augment]}
+        return values | {"augment": [in_words(one) for one in self.augment]}
 
 
-def _in_words(augmentation: str | Callable) -> str:
-    if isinstance(augmentation, str):
-        return augmentation
-    if hasattr(augmentation, "__qualname__"):
-        return augmentation.__qualname__
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(augmentation))  # an address is another one in each run
+def in_words(thing: str | Callable) -> str:
+    """An augmentation or a model as a text that is the same in each run."""
+    if isinstance(thing, str):
+        return thing
+    if hasattr(thing, "__qualname__"):
+        return thing.__qualname__
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))  # an address is another one in each run
 
 
 def one_of(name: str, value: object, allowed: tuple) -> None:
