@@ -142,7 +142,7 @@ def _joined(rows: list[Cost]) -> Iterator[list[Cost]]:
     for row in rows:
         before = found[-1] if found else None
         factor = row.kind == "mul" and row.parameters  # a learned factor for each channel
-        if row.kind in ("Flatten", "Identity"):
+        if row.kind in ("Flatten", "Identity", "Permute"):
             continue
         if before and (row.kind in _POINTWISE or factor or (row.kind in _NORMS and _computes(before[0]))):
             before.append(row)
