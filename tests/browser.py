@@ -6,12 +6,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tools.browser import FLAGS, find_browser
 from tools.course import ROOT
 
-__all__ = ["FLAGS", "REQUIRED", "find_browser", "find_node", "run_in_node"]
+__all__ = ["FLAGS", "REQUIRED", "find_browser", "find_node", "numbers", "press", "run_in_node"]
 
 REQUIRED = bool(os.environ.get("CONVNETS_REQUIRE_BROWSER"))
 
@@ -41,3 +42,16 @@ def run_in_node(file: str, fixtures: object, folder: Path) -> str:
     assert ran.returncode == 0, ran.stdout[-3000:]
     assert "pass 0" not in ran.stdout, ran.stdout[-3000:]
     return ran.stdout
+
+
+def numbers(element, part: str) -> np.ndarray:
+    """The numbers that stand in the tables of one part of a figure, a grid for each: (grids, rows, columns)."""
+    read = """tables => tables.map(t => [...t.rows].map(r => [...r.cells].map(c =>
+        Number((c.firstElementChild.value ?? c.firstElementChild.textContent).replace('−', '-')))))"""
+    return np.array(element.locator(f"[data-part={part}] table").evaluate_all(read))
+
+
+def press(tab, *keys: str) -> None:
+    """Press keys, one after the other, where the focus is."""
+    for key in keys:
+        tab.keyboard.press(key)

@@ -22,13 +22,17 @@ def browser():
 
 @pytest.fixture
 def show(browser):
-    """A function that shows a figure on an empty page and gives the tab and the figure in it."""
-    contexts = []
+    """A function that shows a figure on an empty page and gives the tab and the figure in it.
+
+    At the end of the test no tab may have had an error: nothing thrown, and no error in the console.
+    """
+    contexts, tabs = [], []
 
     def show(figure, width=900, **settings):
         context = browser.new_context(viewport={"width": width, "height": 900}, **settings)
         contexts.append(context)
         tab = context.new_page()
+        tabs.append(tab)
         tab.errors = []
         tab.on("pageerror", lambda error: tab.errors.append(str(error)))
         tab.on("console", lambda m: tab.errors.append(m.text) if m.type == "error" else None)
@@ -41,3 +45,4 @@ def show(browser):
     yield show
     for context in contexts:
         context.close()
+    assert [error for tab in tabs for error in tab.errors] == []

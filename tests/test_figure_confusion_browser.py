@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from experiments.page_lenet import ACROSS, MISTAKES, RIGHT_ONES, SHADES, coarse
-from tests.browser import run_in_node
+from tests.browser import press, run_in_node
 from tests.test_figure_lenet_explorer import RECORD, lenet_torch, outputs
 from utils import data, figures
 from utils.figures._data import stored
@@ -93,7 +93,7 @@ def said(element) -> str:
 
 
 def test_browser_shows_the_counts(show):
-    tab, element = show(figures.confusion_browser())
+    _, element = show(figures.confusion_browser())
     texts = element.locator("[data-cell]").all_inner_texts()
     shown = np.array([0 if text == "·" else int(text) for text in texts]).reshape(10, 10)
     assert np.array_equal(shown, stored()["confusion"])
@@ -103,11 +103,10 @@ def test_browser_shows_the_counts(show):
     counts = stored()["confusion"].astype(float)
     expected = 100 * np.stack([counts.diagonal() / counts.sum(1), counts.diagonal() / counts.sum(0)], 1)
     np.testing.assert_allclose(rows, expected, atol=0.0501)
-    assert tab.errors == []
 
 
 def test_browser_with_the_mouse(show):
-    tab, element = show(figures.confusion_browser())
+    _, element = show(figures.confusion_browser())
     element.locator("button[data-picture]").first.wait_for()
     counts = stored()["confusion"]
     assert said(element).startswith(f"Shirt, taken for T-shirt/top: {counts[6, 0]} of 1,000")
@@ -128,18 +127,14 @@ def test_browser_with_the_mouse(show):
     element.locator("[data-cell='6 6']").click()
     assert said(element).startswith("Recall: of 1,000 pictures labeled Shirt")
     assert element.locator("[data-send]").is_hidden()
-    assert tab.errors == []
 
 
 def test_browser_with_the_keyboard(show):
     tab, element = show(figures.confusion_browser("Coat", "Pullover"))
     element.locator("[data-cell='4 2']").focus()
-    tab.keyboard.press("ArrowRight")
-    tab.keyboard.press("ArrowDown")
-    tab.keyboard.press("Enter")
+    press(tab, "ArrowRight", "ArrowDown", "Enter")
     assert said(element).startswith("Sandal, taken for Dress: 0 of 1,000")
     assert element.locator("[data-cell][tabindex='0']").count() == 1
-    assert tab.errors == []
 
 
 def test_browser_sends_a_picture_to_the_network(show):
@@ -161,4 +156,3 @@ def test_browser_sends_a_picture_to_the_network(show):
     )
     n = int(element.locator("button[aria-pressed=true]").get_attribute("data-picture"))
     assert tab.evaluate("window.sent") == pictures()[n].ravel().tolist()
-    assert tab.errors == []

@@ -88,7 +88,7 @@ def final(depth: int, error: str, kind: str) -> str:
 
 
 def test_with_the_mouse(show):
-    tab, element = show(figures.depth_slider(20))
+    _, element = show(figures.depth_slider(20))
     said = element.locator(".said")
     assert said.inner_text().startswith("20 layers, before training: ")
     for depth in (56, 20):
@@ -111,8 +111,7 @@ def test_with_the_mouse(show):
     assert element.locator("table").is_hidden()
     plot = element.locator("[data-chart=norms] .plot")
     plot.hover(position={"x": plot.bounding_box()["width"] / 2, "y": 30})
-    assert element.locator(".layer").inner_text().startswith("Layer 55 of 109: plain")
-    assert tab.errors == []
+    assert element.locator(".layer").inner_text().startswith("Convolution 55 of 109: plain")
 
 
 def test_with_the_keyboard(show):
@@ -126,13 +125,12 @@ def test_with_the_keyboard(show):
     for key, layer in (("End", 109), ("ArrowRight", 109), ("PageDown", 99), ("Home", 1), ("ArrowUp", 2)):
         tab.keyboard.press(key)
         words = element.locator(".layer").inner_text()
-        assert words.startswith(f"Layer {layer} of 109: ")
+        assert words.startswith(f"Convolution {layer} of 109: ")
         assert element.locator("[data-chart=norms] .plot").get_attribute("aria-valuetext") == words
-    assert tab.errors == []
 
 
 def test_lines_are_drawn_where_the_record_has_them(show):
-    tab, element = show(figures.depth_slider(56))
+    _, element = show(figures.depth_slider(56))
     points = element.locator("[data-chart=norms] polyline.plain").get_attribute("points")
     ys = np.array([float(pair.split(",")[1]) for pair in points.split()])
     norms = np.median(RECORDS["norms"][56]["plain"], axis=0)
@@ -144,4 +142,17 @@ def test_lines_are_drawn_where_the_record_has_them(show):
     errors = np.median(RECORDS["trained"][56]["curves"]["training error"]["resnet"], axis=0)
     ys = np.array([float(pair.split(",")[1]) for pair in curve.split()])
     np.testing.assert_allclose(ys, 100 - 100 * errors, atol=0.01)
-    assert tab.errors == []
+
+
+def test_the_epoch_comes_back_with_its_depth(show):
+    _, element = show(figures.depth_slider(56, epoch=8))
+    slider, said = element.locator("input[type=range]"), element.locator(".said")
+    depths = list(RECORDS["norms"])
+    slider.fill(str(depths.index(44)))
+    assert said.inner_text().startswith("44 layers, before training")
+    slider.fill(str(depths.index(56)))
+    assert said.inner_text().startswith("56 layers, after epoch 8")
+    assert "of its training pictures" in said.inner_text()
+    element.locator("[data-choose=error]").select_option("test error")
+    wrong = 100 * np.mean(RECORDS["trained"][56]["final"]["test error"]["plain"])
+    assert f"wrong on {wrong:.1f} % of its test pictures" in said.inner_text().replace("\xa0", " ")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tests.browser import run_in_node
+from tests.browser import press, run_in_node
 from utils import figures
 from utils import functional as ours
 from utils.figures.pooling import KINDS
@@ -149,19 +149,23 @@ def check(element, kind: str, size: int, stride: int, padding: int = 0):
     ("kind", "settings"), [("max", (2, 2)), ("average", (3, 2, 1)), ("average of pixels", (4, 3, 2))]
 )
 def test_it_shows_what_pytorch_gives(show, kind, settings):
-    tab, element = show(figures.pooling_explorer(kind, *settings))
+    _, element = show(figures.pooling_explorer(kind, *settings))
     check(element, kind, *settings)
-    assert tab.errors == []
 
 
 def test_with_the_mouse(show):
-    tab, element = show(figures.pooling_explorer(kernel_size=3, input=NINE, upstream=[[1, 2], [4, 8]]))
+    _, element = show(figures.pooling_explorer(kernel_size=3, input=NINE, upstream=[[1, 2], [4, 8]]))
     element.locator('[data-at="x,2,2"]').hover()
     assert said(element) == "x[2, 2] = 9 lies in 4 windows and wins 4. Its gradient: 1 + 2 + 4 + 8 = 15."
     assert marked(element, "g") == {(0, 0), (0, 1), (1, 0), (1, 1)}
     element.locator('[data-at="d,4,4"]').hover()
-    assert said(element) == "x[4, 4] = 8 lies in 1 window and wins 0. Its gradient: 0."
+    assert said(element) == "x[4, 4] = 8 lies in 1 window and wins none. Its gradient: 0."
     assert marked(element, "y", "in") == {(1, 1)}
+    element.locator('[data-at="x,1,1"]').hover()  # 4: wins nothing while the 9 is there
+    element.locator('[data-at="x,2,2"]').fill("0")
+    element.locator('[data-at="x,1,1"]').hover()
+    assert said(element).endswith("and wins 1. Its gradient: 1.")  # no sum of a single number
+    element.locator('[data-at="x,2,2"]').fill("9")
     element.locator("#input").select_option("All equal")
     element.locator('[data-at="y,1,0"]').hover()
     assert "from x[2, 0], the first of 9 equal ones. Back: x[2, 0] gets the whole 4" in said(element)
@@ -178,7 +182,6 @@ def test_with_the_mouse(show):
         "y[0, 0] = ((-7) + 3 + 3 + 3) / 9 = 0.22. Back: each pixel of the window gets "
     )
     assert element.locator("code").inner_text() == "F.avg_pool2d(x, 3, stride=2, padding=1)"
-    assert tab.errors == []
 
 
 def test_with_the_keyboard(show):
@@ -187,9 +190,8 @@ def test_with_the_keyboard(show):
     tab.keyboard.press("ArrowRight")
     assert "max(2, 0, 0, 2) = 2, from x[0, 2], the first of 2 equal ones" in said(element)
     tab.keyboard.press("Tab")  # to the gradient at the input, then to the one from above
-    assert said(element).startswith("x[0, 0] = 1 lies in 1 window and wins 0")
-    tab.keyboard.press("Tab")
-    tab.keyboard.press("ArrowDown")
+    assert said(element).startswith("x[0, 0] = 1 lies in 1 window and wins none")
+    press(tab, "Tab", "ArrowDown")
     tab.keyboard.type("5")
     assert numbers(element, "g").tolist() == [[4, 8], [5, 12]]
     check(element, "max", 2, 2)
@@ -205,12 +207,11 @@ def test_with_the_keyboard(show):
     element.locator("#size").focus()
     tab.keyboard.press("Home")  # one pixel leaves no room for padding
     assert numbers(element, "y").tolist() == FOUR
-    assert tab.errors == []
 
 
 @pytest.mark.parametrize("kind", ["max", "average"])
 def test_a_shift_by_one_pixel(show, kind):
-    tab, element = show(figures.pooling_explorer(kind))
+    _, element = show(figures.pooling_explorer(kind))
     x, y = numbers(element, "x"), numbers(element, "y")
     element.get_by_role("button", name="Shift →").click()
     np.testing.assert_array_equal(numbers(element, "x"), np.roll(x, 1, axis=1))
@@ -232,11 +233,10 @@ def test_a_shift_by_one_pixel(show, kind):
     assert numbers(element, "x")[0, 5] == 6
     element.get_by_role("button", name="← Shift").click()
     assert "to the left" in said(element, "report")
-    assert tab.errors == []
 
 
 def test_a_window_that_does_not_fit(show):
-    tab, element = show(figures.pooling_explorer(kernel_size=2, input=[[1, 2], [3, 4]], shift=1))
+    _, element = show(figures.pooling_explorer(kernel_size=2, input=[[1, 2], [3, 4]], shift=1))
     assert numbers(element, "x").tolist() == [[2, 1], [4, 3]]
     element.locator("#size").fill("4")
     assert "does not fit" in said(element)
@@ -244,7 +244,6 @@ def test_a_window_that_does_not_fit(show):
     element.locator('[data-at="x,0,0"]').hover()
     element.locator("#padding").fill("2")
     check(element, "max", 4, 2, 2)
-    assert tab.errors == []
 
 
 @pytest.mark.parametrize("padding", [0, 2])
@@ -252,14 +251,12 @@ def test_on_a_phone_with_the_largest_input(show, padding):
     largest = np.arange(64).reshape(8, 8).tolist()
     tab, _ = show(figures.pooling_explorer("average", 4, 1, padding, input=largest, shift=-3), width=375)
     assert tab.evaluate("document.documentElement.scrollWidth") <= 375
-    assert tab.errors == []
 
 
 def test_it_agrees_with_the_course(show):
-    tab, element = show(figures.pooling_explorer(kernel_size=3, padding=1))
+    _, element = show(figures.pooling_explorer(kernel_size=3, padding=1))
     x = numbers(element, "x")[None, None]
     y, won = ours.max_pool2d(x, 3, 2, padding=1)
     np.testing.assert_array_equal(numbers(element, "y"), y[0, 0])
     back = ours.max_pool2d_backward(numbers(element, "g")[None, None], won, x.shape[2:], 3, 2, padding=1)
     np.testing.assert_array_equal(numbers(element, "d"), back[0, 0])
-    assert tab.errors == []

@@ -1,16 +1,12 @@
 """A notebook as its reader runs it: JupyterLab in a real browser, Run All Cells, save, look at what is there."""
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 
 import nbformat
 import pytest
 
+from tests.lab import choose, open_notebook, serving
 from tools.course import ROOT
 
 pytestmark = [pytest.mark.site, pytest.mark.browser]
@@ -29,52 +25,16 @@ def lab(tmp_path_factory):
                 cell.outputs, cell.execution_count = [], None
         (course / name).parent.mkdir(exist_ok=True)
         nbformat.write(notebook, course / name)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "jupyterlab",
-        "--no-browser",
-        f"--port={port}",
-        "--ServerApp.port_retries=0",
-    ]
-    command += ["--IdentityProvider.token=", f"--ServerApp.root_dir={course}", "--allow-root"]
-    environment = {**os.environ, "JUPYTERLAB_SETTINGS_DIR": str(course / ".settings"), "HOME": str(course)}
-    environment |= {"JUPYTERLAB_WORKSPACES_DIR": str(course / ".workspaces")}
-    environment.pop("PYTHONPATH", None)  # the set-up cell alone must find the course
-    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(120):
-            try:
-                urllib.request.urlopen(f"{address}/api/status", timeout=2)
-                break
-            except OSError:
-                assert server.poll() is None, "JupyterLab did not start"
-                time.sleep(0.5)
+    with serving(course) as address:
         yield address, course
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_notebook_runs_in_jupyterlab(browser, lab, name):
     address, course = lab
     tab = browser.new_context(viewport={"width": 1400, "height": 900}).new_page()
-    tab.goto(f"{address}/lab/tree/{name}?reset")
-    tab.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-    tab.wait_for_function(
-        "document.querySelector('#jp-main-statusbar').innerText.includes('| Idle')", timeout=60_000
-    )
-    if tab.locator(
-        ".jp-Dialog"
-    ).count():  # the kernel was slow to start, and JupyterLab asks which one to use
-        tab.get_by_role("button", name="Select").click()
-    tab.get_by_role("menuitem", name="Run", exact=True).click()
-    tab.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    open_notebook(tab, address, name)
+    choose(tab, "Run", "Run All Cells")
 
     def all_ran() -> bool:
         tab.keyboard.press("Control+s")

@@ -39,7 +39,7 @@ LEFT_OUT = {  # of the picture: it must stay small
     "confusion-browser": ".side, details, .note",
     "kernel-playground": ".bar, .note, .sum",
     "lenet-explorer": ".bar, .note, [aria-label^=test], figcaption:has(+ [aria-label^=test])",
-    "transposed-explorer": ".bar, .note, [data-part=b], [data-part=m]",
+    "transposed-explorer": ".bar, .note, .head + .sum, [data-part=b], [data-part=m]",
 }
 COLORS = {"cost-calculator": 12, "lenet-explorer": 12}  # 24 without an entry
 

@@ -7,10 +7,18 @@ import functools
 import html
 import json
 import re
+from collections import Counter
 from pathlib import Path
+
+from utils.figures._tight import tight
 
 HERE = Path(__file__).resolve().parent
 _IMPORT = re.compile(r'^import \{.*?\} from "\./([\w-]+\.js)";\n', re.MULTILINE | re.DOTALL)
+_COMMENT = re.compile(r"^\s*//(?: .*)?\n|\s+// .*$", re.MULTILINE)
+_STATEMENT = re.compile(r"^(?=(?:export|const|class|function|async|define)\b)", re.MULTILINE)
+_WORD = re.compile(r"(?:(?<=\.\.\.)|(?<![\w$.<#-]))\w+(?![\w:{=-])")
+_CONSTANTS = re.compile(r"^( *)(const [^;\n]*);\n\1const ", re.MULTILINE)
+_EXPORT = re.compile(r"export (?:async )?(?:const|function) (\w+)")
 
 
 class Figure:
@@ -28,10 +36,13 @@ class Figure:
         return "".join(f' {key}="{html.escape(_text(value))}"' for key, value in self.attributes.items())
 
     def element(self) -> str:
-        """The element in HTML, with its picture inside, which shows until the script runs."""
+        """The element in HTML, with its picture inside, which shows until the script runs.
+
+        JupyterLab takes no key that is pressed in it for a shortcut: the attribute is its own way to say so.
+        """
         picture = f"data:image/png;base64,{base64.b64encode(self.picture()).decode()}"
         stand_in = f'<img alt="{html.escape(self.alt)}" src="{picture}" style="max-width:100%">'
-        return f"<{self.name}{self.words()}>{stand_in}</{self.name}>"
+        return f'<{self.name}{self.words()} data-lm-suppress-shortcuts="true">{stand_in}</{self.name}>'
 
     def picture(self) -> bytes:
         """The PNG that stands in where scripts do not run."""
@@ -65,16 +76,30 @@ def _squeezed(line: str) -> str:
 
 @functools.cache
 def script(name: str) -> str:
-    """The script of a figure: its modules one after the other, without comments, in a scope of their own."""
-    return "(() => {\n" + "".join(_modules(f"{name}.js", [])) + "})();\n"
+    """The script of a figure: what it uses of its modules, without comments, in a scope of its own."""
+    parts = _used(_modules(f"{name}.js", []))
+    lines = (line.strip() for part in parts for line in _joined(part.removeprefix("export ")).splitlines())
+    text = "".join(f"{_squeezed(line)}\n" for line in lines if line)
+    return tight("(() => {\n" + re.sub(r"(?<=[;{])\n|\n(?=[}.:?])", "", text) + "})();\n")
+
+
+def _joined(part: str) -> str:
+    """The statements with neighbors that declare constants, too, as one: const a = 1, b = 2."""
+    joined = _CONSTANTS.sub(r"\1\2, ", part)
+    return part if joined == part else _joined(joined)
 
 
 def _modules(file: str, done: list[str]) -> list[str]:
-    """The text of a module after those that it imports, each once."""
+    """The statements of a module after those of the modules that it imports, each module once."""
     text = (HERE / "scripts" / file).read_text(encoding="utf-8")
-    parts = [part for name in _IMPORT.findall(text) if name not in done for part in _modules(name, done)]
+    before = [part for name in _IMPORT.findall(text) if name not in done for part in _modules(name, done)]
     done.append(file)
-    body = re.sub(r"^export ", "", _IMPORT.sub("", text), flags=re.MULTILINE)
-    lines = [re.sub(r"\s+// .*$", "", line).strip() for line in body.splitlines()]
-    lines = [_squeezed(line) for line in lines]
-    return [*parts, "".join(f"{line}\n" for line in lines if line and not line.startswith("//"))]
+    return before + _STATEMENT.split(_COMMENT.sub("", _IMPORT.sub("", text)))
+
+
+def _used(parts: list[str]) -> list[str]:
+    """The parts without exports whose name no other part has, as word of a script and not of a style."""
+    exports = [(part, found[1]) for part in parts if (found := _EXPORT.match(part))]
+    words = Counter(_WORD.findall("".join(parts)))
+    unused = [part for part, name in exports if words[name] == 1]
+    return _used([part for part in parts if part not in unused]) if unused else parts

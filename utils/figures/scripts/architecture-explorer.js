@@ -18,7 +18,7 @@ const STYLE = `
 .plot { position: relative; cursor: crosshair; touch-action: pan-y; border-bottom: 1px solid var(--line) }
 svg { position: absolute; width: 100%; height: 100% }
 line { stroke: currentColor; stroke-opacity: .18; vector-effect: non-scaling-stroke }
-.here { fill: currentColor; fill-opacity: .16 } .all { fill-opacity: .3 }
+.here { fill: currentColor; fill-opacity: .12; stroke: currentColor; vector-effect: non-scaling-stroke } .all { fill-opacity: .3 }
 .ends { display: flex; justify-content: space-between; position: relative; margin-left: 4.6rem; font-size: .72rem; padding-top: .8em }
 .ends b { position: absolute; top: 0; transform: translateX(-50%); line-height: 1 }
 .said { margin: .2rem 0; font-size: .87rem; min-height: 4.1em; overflow-wrap: anywhere; font-variant-numeric: tabular-nums }
@@ -27,8 +27,8 @@ summary { font-size: .85rem; cursor: pointer; min-height: 1.75rem; padding: .25r
 table { border-collapse: collapse; margin: 0; width: 100%; font-size: .8rem; font-variant-numeric: tabular-nums }
 th, td { all: unset; display: table-cell; padding: .2rem .5rem; text-align: right; border-bottom: 1px solid color-mix(in srgb, currentColor 15%, transparent); width: auto; min-width: 0; height: auto }
 th { font-weight: 600 } .words { text-align: left }
-.layers tbody tr { cursor: pointer } .layers [data-c="1"] { overflow-wrap: anywhere } .layers tr.on { background: color-mix(in srgb, currentColor 16%, transparent) }
-.layers thead th { position: sticky; top: 0; background: Canvas; color: CanvasText; vertical-align: bottom }
+.layers tbody tr { cursor: pointer } .layers [data-c="1"] { overflow-wrap: anywhere; min-width: 8.5rem } .layers tr.on { background: color-mix(in srgb, currentColor 16%, transparent) }
+.layers thead th { position: sticky; top: 0; backdrop-filter: blur(9px); vertical-align: bottom }
 .status { font-size: .87rem; margin: .2rem 0 .5rem }
 [hidden] { display: none !important }
 @container (max-width: 620px) {
@@ -68,7 +68,7 @@ class ArchitectureExplorer extends HTMLElement {
     root.innerHTML = `<style>${LOOK}${STYLE}</style><div class=frame role=group aria-label="Architecture explorer">
       <div class=bar>${select("left", "network")}${select("right", "compared with")}${select("quantity", "bars show")}${select("scale", "scale")}
         <button data-press=largest>Go to the largest</button></div>
-      <ul class=legend>${GROUPS.map((name, i) => `<li><i style="background:var(--g${i})"></i>${name}</li>`).join("")}</ul>
+      <ul class=legend>${GROUPS.map((name, i) => `<li><i style="background:var(--g${i})"></i>${name}</li>`).join("")}<li data-scale>both charts on one scale</li></ul>
       ${SIDES.map(panel).join("")}<p class=status role=status></p><table class=totals></table></div>`;
     this.find = (query) => root.querySelector(query);
     this.choose = Object.fromEntries(["left", "right", "quantity", "scale"].map((name) => [name, this.find(`[data-choose=${name}]`)]));
@@ -167,10 +167,11 @@ class ArchitectureExplorer extends HTMLElement {
       panel.querySelector(".said").textContent = said;
       if (!panel.querySelector("details").open) continue;
       this.table(side, panel);
-      const box = panel.querySelector(".box"), row = panel.querySelector("tbody").rows[i], top = row.offsetTop;
+      const box = panel.querySelector(".box"), row = panel.querySelector("tbody").rows[i];
       panel.querySelectorAll("[data-q]").forEach((cell) => cell.classList.toggle("shown", QUANTITIES[cell.dataset.q] === quantity));
       panel.querySelector("tr.on")?.classList.remove("on");
       row.classList.add("on");
+      const top = row.offsetTop;
       if (top < box.scrollTop + 40 || top > box.scrollTop + box.clientHeight - 40) box.scrollTop = top - box.clientHeight / 2;
     }
   }
@@ -184,8 +185,11 @@ class ArchitectureExplorer extends HTMLElement {
     const rows = lines.map(([name, value, written]) => [name, ...nets.map((n) => (written ?? String)(value(n))), ...(b ? [written ? times(value(a), value(b)) : ""] : [])]);
     this.find(".totals").replaceChildren(...[head, ...rows].map((cells, i) => line(cells.map((text, j) =>
       make(i && j ? "td" : "th", text, { class: j ? "" : "words", ...(i && !j ? { scope: "row" } : {}) })))));
-    const [p, m, t] = b ? QUANTITIES.map((q) => times(a.totals[q], b.totals[q])) : [];
-    this.find(".status").textContent = b ? `${a.title} has ${p} times the parameters of ${b.title}, ${m} times its multiply-adds and ${t} times its activations.` : "";
+    const more = (one, other) => QUANTITIES.slice(0, 3).filter((q) => one.totals[q] > other.totals[q])
+      .map((q, i) => `${times(one.totals[q], other.totals[q])} times the ${q}${i ? "" : ` of ${other.title}`}`).join(", ");
+    const said = b ? [[a, b], [b, a]].map(([one, other]) => [one.title, more(one, other)]).filter(([, much]) => much) : [];
+    this.find(".status").textContent = said.map(([name, much]) => `${name} has ${much}.`).join(" ");
+    this.find("[data-scale]").hidden = !b;
   }
 }
 define("architecture-explorer", ArchitectureExplorer);

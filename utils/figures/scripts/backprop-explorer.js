@@ -1,8 +1,8 @@
 // <backprop-explorer stride="2" padding="1">: the gradients of a convolution, handed out by the outputs and collected
 // by the inputs and the weights; choose a number and see what it touches, its sum, and what nudging it gives.
 import { PLACE, forward, gather, grid, links, loss, pad, scatter, size, slope } from "./backprop.js";
-import { CELLS, say, showGrid, signed } from "./cells.js";
-import { LOOK, arrowKeys, attribute, define, number } from "./kit.js";
+import { CELLS, showGrid } from "./cells.js";
+import { LOOK, arrowKeys, attribute, define, number, signed, text } from "./kit.js";
 
 const MOST = 12;
 const KERNELS = {
@@ -13,7 +13,7 @@ const UPSTREAMS = {
   "Mixed": grid(MOST, MOST, (i, j) => [[1, -2, 0], [2, 1, -1], [0, -1, 3]][i % 3][j % 3]),
   "One output": grid(MOST, MOST, (i, j) => +(i === 1 && j === 1)), "Ones": grid(MOST, MOST, () => 1),
 };
-const options = (names) => names.map((n) => `<option>${n}</option>`).join("");
+const options = (names) => "<option disabled>own" + names.map((n) => `<option>${n}</option>`).join("");
 const exact = (v) => `${+v.toPrecision(12)}`.replaceAll("-", "−");
 
 class BackpropExplorer extends HTMLElement {
@@ -38,15 +38,15 @@ class BackpropExplorer extends HTMLElement {
     const root = this.root = this.attachShadow({ mode: "open" });
     root.innerHTML = `<style>${LOOK}${CELLS}</style><div class=frame role=group aria-label="Backpropagation through a convolution">
       <div class=bar>${range("stride", 1, 3)}${range("padding", 0, 2)}${range("dilation", 1, 2)}
-        <label>kernel<select data-preset=w>${options(["own", ...Object.keys(KERNELS)])}</select></label>
-        <label>upstream gradient<select data-preset=y>${options(["own", ...Object.keys(UPSTREAMS)])}</select></label></div>
+        <label>kernel<select data-preset=w>${options(Object.keys(KERNELS))}</select></label>
+        <label>upstream gradient<select data-preset=y>${options(Object.keys(UPSTREAMS))}</select></label></div>
       <div class=stage>${parts("xwy")}</div>
       <div class=bar><button data-press=x>Gradient of the input</button><button data-press=w>Gradient of the weights</button>
         <button data-press=next>Next output</button><button data-press=play>Play</button></div>
       <p class=sum aria-live=polite></p>
       <div class=stage>${parts("s")}<div>${parts("q")}<div class=over>${parts("kr")}</div></div></div>
       <p class=note data-agree></p>
-      <div class=bar><label><span>nudge the chosen number by h = <b data-value=h></b></span><input type=range data-h min=0 max=15 value=3></label></div>
+      <div class=bar><label><span>nudge the chosen number by h = <b data-value=h></b></span><span>1 <input type=range data-h min=0 max=15 value=3> 10⁻¹⁵</span></label></div>
       <p class=note data-check></p><p class=note><code></code></p></div>`;
     this.find = (query) => root.querySelector(query);
     arrowKeys(root);
@@ -136,9 +136,9 @@ class BackpropExplorer extends HTMLElement {
 
     const count = handing ? row * width + column + 1 : h * width, sums = scatter(x, w, delta, set, count)[view];
     const ways = gather(x, w, delta, set), way = ways[view], shift = input ? p : 0;
-    this.show("s", `Scatter: outputs 1 to ${count} of ${h * width}`, cells(sums, (a, b) => {
+    this.show("s", `Scatter${count < h * width ? " so far" : ""}: output${count > 1 ? "s 1 to" : ""} ${count} of ${h * width}`, cells(sums, (a, b) => {
       const t = touched(view, a - shift, b - shift), share = t && handing ? delta[t.i][t.j] * (input ? t.weight : t.pixel) : 0;
-      return { at: input ? real(a - p, b - p) : ["w", a, b], on: t, name: "scattered", small: t && handing ? `${share < 0 ? "" : "+"}${say(share)}` : "" };
+      return { at: input ? real(a - p, b - p) : ["w", a, b], on: t, name: "scattered", small: t && handing ? share : undefined };
     }));
     const before = [w.length, w[0].length].map((k) => d * (k - 1) - p);
     this.show("q", input ? `Gather: δ${s > 1 ? ` with ${s - 1} zero${s > 2 ? "s" : ""} between` : ""}, padded` : "Gather: the padded input",
@@ -147,7 +147,7 @@ class BackpropExplorer extends HTMLElement {
         const step = input ? d : s, first = input ? 1 : d;      // of the window that makes the chosen number
         const times = handing ? undefined : (input ? way.kernel : delta)[(a - first * row) / step]?.[(b - first * column) / step];
         return {
-          zero: input ? delta[i]?.[j] === undefined : !real(a - p, b - p), small: times === undefined ? "" : `×${say(times)}`,
+          zero: input ? delta[i]?.[j] === undefined : !real(a - p, b - p), times: true, small: times,
           on: handing ? (input ? touched("y", i, j) : touched("x", a - p, b - p)) : times !== undefined,
         };
       }));
@@ -165,12 +165,12 @@ class BackpropExplorer extends HTMLElement {
     const { x, w, set, at } = this, [kind, i, j] = at, h = 10 ** -Number(this.find("[data-h]").value), name = `${kind}[${i}, ${j}]`;
     const far = Math.max(...["x", "w"].flatMap((part) => ways[part].result.flatMap((line, a) =>
       line.map((v, b) => Math.abs(v - slope(x, w, delta, set, [part, a, b], h))))));
-    const [up, down] = [h, -h].map((step) => exact(loss(x, w, delta, set, at, step)));
+    const [up, down] = [h, -h].map((step) => loss(x, w, delta, set, at, step)).map((v) => (h > 1e-6 ? exact(v) : `${v}`.replace("-", "−")));
     this.find("[data-value=h]").textContent = exact(h);
     const ratio = `(L(${name} + h) − L(${name} − h)) / 2h = (${up} − ${down}) / ${exact(2 * h)} = ${exact(slope(x, w, delta, set, at, h))}`;
     const gradient = exact(kind === "y" ? delta[i][j] : ways[kind].result[i][j]), most = exact(+far.toPrecision(1));
     this.find("[data-check]").textContent =
-      `L = Σ δ·y. ${ratio}. The gradient: ${gradient}. Over all inputs and weights, the two are at most ${most} apart.`;
+      `L = Σ δ·y. ${ratio}. The gradient: ${gradient}. Over all inputs and weights, nudging and gradient differ by at most ${most}.`;
   }
 
   words(fits, found, delta) {
@@ -179,12 +179,12 @@ class BackpropExplorer extends HTMLElement {
     const met = (t) => (pixel ? `w[${t.u}, ${t.v}]` : x[t.a]?.[t.e] === undefined ? "0" : `x[${t.a}, ${t.e}]`);
     const letters = found.length > 9 ? "" : `${found.map((t) => `δ[${t.i}, ${t.j}]·${met(t)}`).join(" + ")} = `;
     const numbers = terms.slice(0, 12).map(([g, v]) => `${signed(g)}·${signed(v)}`).join(" + ");
-    const g = fits && kind === "y" ? say(delta[i][j]) : 0;
+    const g = fits && kind === "y" ? text(delta[i][j]) : 0;
     this.find(".sum").textContent = !fits ? "The kernel does not fit into the padded input."
-      : kind === "y" ? `y${place} = ${say(forward(x, w, set)[i][j])}. If it grows by 1, L grows by δ${place} = ${g}: ` +
+      : kind === "y" ? `y${place} = ${text(forward(x, w, set)[i][j])}. If it grows by 1, L grows by δ${place} = ${g}: ` +
         `each pixel of the window gets ${g} times its weight, each weight ${g} times its pixel.`
       : !found.length ? `∂L/∂x${place} = 0: no window reads this pixel.`
-      : `∂L/∂${kind}${place} = ${letters}${numbers}${terms.length > 12 ? " + …" : ""} = ${say(sum)}`;
+      : `∂L/∂${kind}${place} = ${letters}${numbers}${terms.length > 12 ? " + …" : ""} = ${text(sum)}`;
     const used = Object.entries(set).filter(([name, v]) => v !== +(name !== "padding")).map(([name, v]) => `, ${name}=${v}`);
     this.find("code").textContent = `F.conv2d(x, w${used.join("")}).backward(delta)`;
     if (!fits) for (const part of ["agree", "check"]) this.find(`[data-${part}]`).textContent = "";

@@ -1,4 +1,5 @@
 // What a figure carries: the arrays in its attribute `data` (base64), or in the file that its attribute `src` names.
+import { failed } from "./kit.js";
 
 // zlib of a header in JSON and arrays one after the other, as utils/figures/_data.py packs them.
 export async function unpacked(bytes) {
@@ -10,7 +11,7 @@ export async function unpacked(bytes) {
   return found;
 }
 
-// Read it, then start the figure. Where that fails, the picture stays, with a line that says why.
+// Read it, then start the figure.
 export async function begin(element, start) {
   try {
     const inside = element.getAttribute("data");
@@ -18,8 +19,6 @@ export async function begin(element, start) {
       : await (await fetch(element.getAttribute("src"))).arrayBuffer();
     await start(await unpacked(bytes));
   } catch (error) {
-    const note = document.createElement("p");
-    note.textContent = `This figure could not start (${error.message}). The picture stands in for it.`;
-    (element.shadowRoot ?? element).append(note);
+    failed(element, error);
   }
 }

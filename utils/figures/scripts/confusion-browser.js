@@ -22,7 +22,7 @@ canvas { display: block; width: 56px; height: 56px; image-rendering: pixelated }
 .bars i { background: rgb(var(--blue)) }
 .bars .on { font-weight: bold }
 details { margin-top: .7rem; font-size: .85rem }
-details td, details th { width: auto; height: auto; padding: .1rem .5rem; text-align: right; border: 0; font-size: .85rem; writing-mode: horizontal-tb; transform: none }
+details td, details th { white-space: normal; width: auto; height: auto; padding: .1rem .5rem; text-align: right; border: 0; font-size: .85rem; writing-mode: horizontal-tb; transform: none }
 summary { min-height: 1.6rem; cursor: pointer }
 @container (max-width: 400px) { .wide table { border-spacing: 0 } .wide th { font-size: .7rem; padding-right: .15rem } }
 `;
@@ -47,7 +47,7 @@ class ConfusionBrowser extends HTMLElement {
   build() {
     const { classes, confusion } = this.carried, { share, most } = shares(confusion), root = this.root = this.attachShadow({ mode: "open" });
     const { per, all, right } = this.scores;
-    const color = (i, j) => (i === j ? `rgba(var(--blue),${(0.5 * share[11 * i]).toFixed(2)})` : `rgba(var(--orange),${(0.6 * share[10 * i + j] / most).toFixed(2)})`);
+    const color = (i, j) => (i === j ? `rgba(var(--blue),${(0.5 * share[11 * i]).toFixed(2)})` : `rgba(var(--orange),${(0.5 * share[10 * i + j] / most).toFixed(2)})`);
     const row = (name, i) => `<tr><th scope=row>${name}${classes.map((other, j) => `<td style="--fill:${color(i, j)}"><button tabindex=-1 data-cell="${i} ${j}"
       aria-label="${name}, answer ${other}: ${confusion[10 * i + j]}">${confusion[10 * i + j] || "·"}</button>`).join("")}`;
     root.innerHTML = `<style>${LOOK}${STYLE}</style><div class=frame role=group aria-label="Confusion matrix"><div class=stage>
@@ -82,7 +82,7 @@ class ConfusionBrowser extends HTMLElement {
     this.all("tbody [scope=row]").forEach((head, k) => head.classList.toggle("on", k === right));
     const numbers = inCell(this.carried["cells.right"], this.carried["cells.answer"], right, answer);
     const what = right === answer ? `Recall: of ${count(per[right].there)} pictures labeled ${classes[right]}, ${n} were found, ${percent(per[right].recall)}. Precision: of ${per[right].said} answers ${classes[right]}, ${percent(per[right].precision)} are right. The ones it was least sure of:`
-      : `${classes[right]}, taken for ${classes[answer]}: ${n} of ${count(per[right].there)}, ${percent(n / per[right].there)}. ${!n ? "None." : numbers.length ? "The ones it was surest of:" : "In 16 shades of gray it gets another answer, and is not shown."}`;
+      : `${classes[right]}, taken for ${classes[answer]}: ${n} of ${count(per[right].there)}${n ? `, ${percent(n / per[right].there)}` : ""}. ${!n ? "None." : numbers.length ? "The ones it was surest of:" : "In 16 shades of gray it gets another answer, and is not shown."}`;
     this.find("[role=status]").textContent = what;
     this.pictures(numbers);
   }

@@ -4,10 +4,10 @@
 // dilation, groups, mode ("zeros", "reflect", "replicate", "circular"), flip (turn the kernel by 180 degrees,
 // which makes it the convolution of mathematics).
 
-// How many outputs one axis has; 0 where the kernel does not fit.
-export function outputSize(size, kernel, { stride = 1, padding = 0, dilation = 1 } = {}) {
-  return Math.max(0, Math.floor((size + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1);
-}
+// How many outputs one axis has; 0 where the kernel does not fit, and the formula gives 0 or less.
+export const formula = (size, kernel, { stride = 1, padding = 0, dilation = 1 } = {}) =>
+  Math.floor((size + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1;
+export const outputSize = (size, kernel, options) => Math.max(0, formula(size, kernel, options));
 
 // The pixel that stands at position i of the padded axis (0 is the first real one), -1 for a zero.
 export function source(i, size, mode = "zeros") {
@@ -49,17 +49,21 @@ export function conv2d(x, w, options = {}) {
     taps(x, w, [k, i, j], options).reduce((sum, t) => sum + pixel(x, t) * filter[t.c][t.u][t.v], 0)));
 }
 
-// The gradients of sum(upstream * y): every product gives to its pixel and to its weight.
+// The gradients of g times one output, added to others: every product gives to its pixel and to its weight.
+export function share(x, w, at, g, options, { dx, dw }) {
+  for (const t of taps(x, w, at, options)) {
+    if (t.y >= 0 && t.x >= 0) dx[t.channel][t.y][t.x] += g * w[at[0]][t.c][t.u][t.v];
+    dw[at[0]][t.c][t.u][t.v] += g * pixel(x, t);
+  }
+}
+
+export const zeros = (array) => array.map((a) => (a.map ? zeros(a) : 0));
+
+// The gradients of sum(upstream * y).
 export function conv2dBackward(x, w, upstream, options = {}) {
-  const zeros = (array) => array.map((a) => (Array.isArray(a) ? zeros(a) : 0));
-  const dx = zeros(x), dw = zeros(w);
-  upstream.forEach((plane, k) => plane.forEach((line, i) => line.forEach((g, j) => {
-    if (g) for (const t of taps(x, w, [k, i, j], options)) {
-      if (t.y >= 0 && t.x >= 0) dx[t.channel][t.y][t.x] += g * w[k][t.c][t.u][t.v];
-      dw[k][t.c][t.u][t.v] += g * pixel(x, t);
-    }
-  })));
-  return { dx, dw };
+  const sums = { dx: zeros(x), dw: zeros(w) };
+  upstream.forEach((plane, k) => plane.forEach((line, i) => line.forEach((g, j) => share(x, w, [k, i, j], g, options, sums))));
+  return sums;
 }
 
 export function grid(h, w, value) {

@@ -30,10 +30,10 @@ li { margin-bottom: .4rem }
 `;
 const exact = (v) => v.toLocaleString("en-US");
 const short = (v) => {
-  const step = v >= 1e10 ? [1e9, " G"] : v >= 1e6 ? [1e6, " M"] : [1, ""];
+  const step = v >= 1e9 ? [1e9, " G"] : v >= 1e6 ? [1e6, " M"] : [1, ""];
   return step[0] > 1 ? `${exact(Number((v / step[0]).toPrecision(3)))}${step[1]}` : exact(v);
 };
-const ratio = (v) => (v >= 1.995 ? `${exact(Number(v.toPrecision(3)))} times` : `${exact(Number((100 * v).toPrecision(v < 1 ? 2 : 3)))} %`);
+const ratio = (v) => (v > 1.0005 ? `${exact(Number(v.toPrecision(3)))} times` : `${exact(Number((100 * v).toPrecision(v < 1 ? 2 : 3)))} %`);
 
 class CostCalculator extends HTMLElement {
   connectedCallback() {
@@ -51,16 +51,19 @@ class CostCalculator extends HTMLElement {
     const field = (i) => `<label>${NAMES[i]}<input type=number data-set=${i} min=1 max=${MOST[NAMES[i]] ?? 4096} step=1 required></label>`;
     const root = this.root = this.attachShadow({ mode: "open" });
     root.innerHTML = `<style>${LOOK}${STYLE}</style><div class=frame role=group aria-label="Cost calculator">
-      <div class=bar><label>example<select data-example>${["own", ...Object.keys(EXAMPLES)].map((n) => `<option>${n}</option>`).join("")}</select></label>
+      <div class=bar><label>example<select data-example>${`<option disabled>own${Object.keys(EXAMPLES).map((n) => `<option>${n}`).join("")}`}</select></label>
         ${field(0)}${field(1)}${field(2)}${choice(3, [1, 3, 5, 7, 9, 11])}${choice(4, [1, 2, 3, 4])}${field(5)}${field(6)}
         <button data-press=bias>Biases</button><button data-press=log>Logarithmic scale</button></div>
-      <table><thead><tr>${["in its place", ...COLUMNS].map((n) => `<th scope=col>${n}</th>`).join("")}</tr></thead><tbody>${Object.keys(WAYS).map((name, i) =>
+      <table><thead><tr>${["layer", ...COLUMNS].map((n) => `<th scope=col>${n}</th>`).join("")}</tr></thead><tbody>${Object.keys(WAYS).map((name, i) =>
         `<tr><td><button data-way="${name}" tabindex=${i ? -1 : 0}>${name}</button></td>${"<td><span></span><span></span><i></i></td>".repeat(3)}</tr>`).join("")}</tbody></table>
       <p class=note data-scale></p><p class=sum aria-live=polite></p><ol></ol></div>`;
     this.find = (query) => root.querySelector(query);
     arrowKeys(root);
     root.addEventListener("input", ({ target }) => this.changed(target));
-    root.addEventListener("click", ({ target }) => this.pressed((target.closest("button") ?? target.closest("tr")?.querySelector("button"))?.dataset ?? {}));
+    root.addEventListener("click", ({ target }) => {
+      target.closest("tr")?.querySelector("button")?.focus();
+      this.pressed(target.dataset);
+    });
     root.addEventListener("focusin", ({ target }) => this.pressed({ way: target.dataset.way }));
   }
 
@@ -104,7 +107,7 @@ class CostCalculator extends HTMLElement {
         bar.style.width = `${100 * part}%`;
       });
     });
-    this.find("[data-scale]").textContent = this.log ? "Logarithmic bars: a quarter of the width is a factor of 10." : "Linear bars; percentages are of the standard layer.";
+    this.find("[data-scale]").textContent = this.log ? "Logarithmic bars: a quarter of the width is a factor of 10." : "Linear bars; the shares are of the standard layer.";
     this.words(o, costs[this.chosen], costs.standard);
   }
 
@@ -113,7 +116,7 @@ class CostCalculator extends HTMLElement {
     list.replaceChildren();
     if (!cost) return say(o.kernel < 3 && this.chosen !== "grouped" ? "no 3×3 layer stands for a kernel of 1." : `${o.groups} groups do not divide ${o.in} and ${o.out} channels.`);
     const all = COLUMNS.map((name) => `${exact(cost[name])} ${name}${cost === standard ? "" : ` (${ratio(cost[name] / standard[name])})`}`);
-    say(`${all.join(", ")}.${this.chosen === "bottleneck" ? ` ${inside(o)} channels inside.` : ""}`);
+    say(`${all.join(", ")}.${this.chosen === "bottleneck" ? ` ${inside(o)} channel${inside(o) > 1 ? "s" : ""} inside.` : ""}`);
     cost.layers.forEach((l, i) => {
       const { h, w, weights } = cost.each[i], item = document.createElement("li"), code = document.createElement("code");
       code.textContent = line(l, this.bias);

@@ -20,7 +20,7 @@ label.wide { flex: 1 1 14rem } label.wide input { width: 100% }
 svg { position: absolute; width: 100%; height: 100%; overflow: visible }
 line { stroke: currentColor; stroke-opacity: .18; vector-effect: non-scaling-stroke } .here { stroke-opacity: .8 }
 polyline { fill: none; stroke: rgb(var(--c)); stroke-width: 2.5; vector-effect: non-scaling-stroke } polyline.plain { stroke-dasharray: 7 4 }
-polygon { fill: rgba(var(--c), .22) } .faint { opacity: .25 }
+polygon { fill: rgba(var(--c), .22) } .faint { opacity: .45 }
 .said { min-height: 2.7em } p { margin: .4rem 0; font-size: .87rem; font-variant-numeric: tabular-nums }
 table { border-collapse: collapse; margin: .3rem 0; width: 100%; font-size: .8rem; font-variant-numeric: tabular-nums }
 th, td { all: unset; display: table-cell; padding: .2rem .4rem; text-align: right; border-bottom: 1px solid color-mix(in srgb, currentColor 15%, transparent) }
@@ -42,7 +42,7 @@ class DepthSlider extends HTMLElement {
       this.records = records;
       this.depths = Object.keys(records.norms).map(Number);
       this.depth = Number(this.getAttribute("depth") ?? this.depths.at(-1));
-      this.epoch = Number(this.getAttribute("epoch") ?? 0);
+      this.wanted = Number(this.getAttribute("epoch") ?? 0);
       this.layer = 0;
       this.build();
       this.draw();
@@ -58,7 +58,7 @@ class DepthSlider extends HTMLElement {
         <label>gradients<select data-choose=epoch></select></label>
         <label>curves<select data-choose=error><option>training error</option><option>test error</option></select></label></div>
       <ul class=legend>${KINDS.map((kind) => `<li class=${kind}><i></i>${NAMES[kind]}</li>`).join("")}<li>shaded: from the lowest to the highest seed; pale: another depth</li></ul>
-      ${chart("norms", "Norm of the gradient by layer")}<p class=layer></p>
+      ${chart("norms", "Norm of the gradient of each convolution")}<p class=layer></p>
       <div class=two>${chart("growth", "Gradient before training: first / last layers")}${chart("curves", "Error by epoch")}</div>
       <p class=said role=status></p><table></table></div>`;
     this.find = (query) => root.querySelector(query);
@@ -67,11 +67,11 @@ class DepthSlider extends HTMLElement {
     error.value = this.getAttribute("error") ?? error.value;
     root.addEventListener("input", ({ target }) => {
       if (target === slider) this.go(this.depths[slider.value]);
-      else if (target.dataset.choose === "epoch") { this.epoch = Number(target.value); this.draw(); }
+      else if (target.dataset.choose === "epoch") { this.wanted = Number(target.value); this.draw(); }
       else this.draw();
     });
     const plot = this.find("[data-chart=norms] .plot");
-    for (const [name, value] of Object.entries({ role: "slider", tabindex: 0, "aria-label": "Layer", "aria-valuemin": 1 })) plot.setAttribute(name, value);
+    for (const [name, value] of Object.entries({ role: "slider", tabindex: 0, "aria-label": "Convolution", "aria-valuemin": 1 })) plot.setAttribute(name, value);
     const along = (target, event) => { const { left, width } = target.getBoundingClientRect(); return Math.max(0, Math.min(1, (event.clientX - left) / width)); };
     for (const kind of ["pointermove", "pointerdown"]) plot.addEventListener(kind, (event) => this.point(Math.round(along(plot, event) * (this.depth - 2))));
     plot.addEventListener("keydown", (event) => {
@@ -101,7 +101,7 @@ class DepthSlider extends HTMLElement {
 
   draw() {
     const { records, depth } = this, known = epochs(records, depth), choose = this.find("[data-choose=epoch]");
-    if (!known.includes(this.epoch)) this.epoch = 0;
+    this.epoch = known.includes(this.wanted) ? this.wanted : 0;      // the wanted one comes back with its depth
     choose.replaceChildren(...known.map((epoch) => make("option", epoch ? `after epoch ${epoch}` : "before training", { value: epoch })));
     choose.value = this.epoch;
     this.find(".bar b").textContent = `${depth} layers`;
@@ -109,7 +109,7 @@ class DepthSlider extends HTMLElement {
     this.drawNorms();
     this.drawGrowth();
     this.drawCurves();
-    this.find(".said").textContent = words(records, depth, this.epoch);
+    this.find(".said").textContent = words(records, depth, this.epoch, this.find("[data-choose=error]").value);
     this.table();
     this.atLayer();
   }
@@ -139,7 +139,7 @@ class DepthSlider extends HTMLElement {
     const every = Object.values(records.norms).concat(Object.values(records.trained).flatMap((t) => Object.values(t.norms)));
     const range = decades(every.flatMap((kinds) => KINDS.flatMap((kind) => kinds[kind].flat())));
     const lines = KINDS.map((kind) => ({ kind, points: across(found[kind]).map((values, i) => [i / (depth - 2), spread(values)]) }));
-    const plot = this.chart("norms", lines, range, true, this.powers(range), [[0, "first layer"], [1, `layer ${depth - 1}`]], 0);
+    const plot = this.chart("norms", lines, range, true, this.powers(range), [[0, "the first"], [1, `the last, number ${depth - 1}`]], 0);
     plot.setAttribute("aria-valuemax", depth - 1);
   }
 
@@ -147,7 +147,7 @@ class DepthSlider extends HTMLElement {
     const { records, depth, depths } = this, most = Math.max(...depths);
     const lines = KINDS.map((kind) => ({ kind, points: depths.map((d) => [d / most, spread(growth(records.norms[d][kind]))]) }));
     const range = decades(lines.flatMap(({ points }) => points.flatMap(([, v]) => [v.low, v.high])));
-    const plot = this.chart("growth", lines, range, true, this.powers(range), [[0, "0"], [depth / most, depth < 0.9 * most && depth > 0.12 * most ? `${depth}` : ""], [1, `${most} layers`]], depth / most);
+    const plot = this.chart("growth", lines, range, true, this.powers(range), [[depths[0] / most, `${depths[0]}`], [depth / most, depth < 0.9 * most && depth > 0.16 * most ? `${depth}` : ""], [1, `${most} layers`]], depth / most);
     plot.setAttribute("role", "img");
     plot.setAttribute("aria-label", `Before training, gradient of the first over the last layers: ${depths.map((d) => `${d} layers: ${KINDS.map((kind) =>
       `${NAMES[kind]} ${factor(spread(growth(records.norms[d][kind])).middle)}`).join(", ")}`).join("; ")}`);
@@ -159,7 +159,7 @@ class DepthSlider extends HTMLElement {
       ({ kind, d, faint: Number(d) !== this.depth, points: across(curves[error][kind]).map((values, i) => [i / (count - 1), spread(values)]) })));
     lines.sort((a, b) => b.faint - a.faint);
     const plot = this.chart("curves", lines, [0, 1], false, [0, 0.5, 1].map((v) => [v, `${100 * v} %`]), [[0, "epoch 1"], [1, `epoch ${count}`]]);
-    this.find("[data-chart=curves] .head").textContent = `${error[0].toUpperCase()}${error.slice(1)} by epoch`;
+    this.find("[data-chart=curves] .head").textContent = error[1] === "r" ? "Training error while training, by epoch" : "Test error by epoch";
     plot.setAttribute("role", "img");
     plot.setAttribute("aria-label", `${error} after each epoch. ${lines.map(({ kind, d, points }) => `${NAMES[kind]}, ${d} layers: ${points.map(([, v]) => percent(v.middle)).join(", ")}`).join(". ")}`);
   }
@@ -180,7 +180,7 @@ class DepthSlider extends HTMLElement {
 
   atLayer() {
     const found = measured(this.records, this.depth, this.epoch), plot = this.find("[data-chart=norms] .plot"), i = this.layer;
-    const said = `Layer ${i + 1} of ${this.depth - 1}: ${KINDS.map((kind) => `${NAMES[kind]} ${factor(spread(across(found[kind])[i]).middle)}`).join(", ")} (the middle of ${found.plain.length} seeds).`;
+    const said = `Convolution ${i + 1} of ${this.depth - 1}: ${KINDS.map((kind) => `${NAMES[kind]} ${factor(spread(across(found[kind])[i]).middle)}`).join(", ")} (the middle of ${found.plain.length} seeds).`;
     plot.setAttribute("aria-valuenow", i + 1);
     plot.setAttribute("aria-valuetext", said);
     const here = plot.querySelector(".here"), x = 100 * i / (this.depth - 2);

@@ -41,7 +41,7 @@ export function decades(values) {
 export const place = (v, [low, high], log) => ((log ? Math.log10(v) : v) - low) / (high - low);
 
 // What changes, in words.
-export function words(records, depth, epoch) {
+export function words(records, depth, epoch, error = "training error") {
   const found = measured(records, depth, epoch), depths = Object.keys(records.norms).map(Number), first = depths[0];
   const ratio = (kind, seeds = found[kind]) => spread(growth(seeds));
   const said = (kind) => { const { low, middle, high } = ratio(kind); return `${factor(middle)} times (${factor(low)} to ${factor(high)})`; };
@@ -49,8 +49,8 @@ export function words(records, depth, epoch) {
     `${depth} layers, ${epoch ? `after epoch ${epoch}` : "before training"}: the gradient of the first three layers is ${said("plain")} that of the last three in the plain network, ${said("resnet")} in the residual one.`,
   ];
   if (!epoch && depth !== first) parts.push(`With ${first} layers both are near 1: ${KINDS.map((kind) => factor(ratio(kind, begin[kind]).middle)).join(" and ")}.`);
-  const final = records.trained[depth]?.final["training error"];
-  parts.push(final ? `Trained, the plain network is wrong on ${percent(mean(final.plain))} of its training pictures, the residual one on ${percent(mean(final.resnet))}.`
+  const final = records.trained[depth]?.final[error];
+  parts.push(final ? `Trained, the plain network is wrong on ${percent(mean(final.plain))} of its ${error.split(" ")[0]} pictures, the residual one on ${percent(mean(final.resnet))}.`
     : `Not trained at this depth; the faint curves are those of ${Object.keys(records.trained).join(" and ")} layers.`);
   return parts.join(" ");
 }

@@ -1,15 +1,15 @@
 // <kernel-playground kernel="Sobel x" gallery="{...}" picture="data:...">: a picture, a kernel with weights to type, and
 // what comes out; the window and the sum of one pixel; whether the kernel comes apart, and what that saves.
-import { color, filter, outer, pieces, places, range, rank, resize, split, sum, table, transpose, weight } from "./kernels.js";
-import { LOOK, arrowKeys, attribute, define, fill, largest } from "./kit.js";
+import { color, filter, outer, pieces, places, range, rank, resize, split, sum, table, transpose } from "./kernels.js";
+import { LOOK, STEPS, arrowKeys, attribute, define, fill, largest, number, room, signed, text, write } from "./kit.js";
 
 const MOST = 128, THERE = {
   "a square": () => table(40, 40, (i, j) => (i > 9 && i < 30 && j > 9 && j < 30 ? 220 : 40)),
   "one pixel": () => table(15, 15, (i, j) => 255 * (i === 7 && j === 7)),
 };
 const CHANGES = {
-  "Sum 1": (w) => w.map((line) => line.map((v) => v / (Math.abs(sum(w)) > 1e-6 ? sum(w) : 1))),
-  "Sum 0": (w) => w.map((line) => line.map((v) => v - sum(w) / w.length ** 2)),
+  "Divide to sum 1": (w) => w.map((line) => line.map((v) => v / sum(w))),
+  "Subtract to sum 0": (w) => w.map((line) => line.map((v) => v - sum(w) / w.length ** 2)),
   "Transpose": transpose,
   "Half a turn": (w) => w.map((line) => [...line].reverse()).reverse(),
   "Nearest separable": (w) => { const [{ column, row }] = pieces(w); return outer(column, row); },
@@ -17,28 +17,26 @@ const CHANGES = {
 const STYLE = `
 .over { outline: 3px dashed }
 .pair { display: grid; grid-template-columns: repeat(2, minmax(0, auto)); gap: .6rem 1.6rem; justify-content: center }
-#tables { margin-top: .6rem; --c: clamp(28px, calc((100cqw - 6rem) / var(--n) - 3px), 40px) }
-.view { position: relative }
+#tables { margin-top: .6rem; --c: clamp(28px, (100cqw - 6rem) / var(--n) - 3px, 40px) }
+.view { position: relative; overflow: clip; overflow-clip-margin: 1rem }
 canvas { display: block; margin: auto; max-width: 100%; box-shadow: 0 0 0 1px var(--line); image-rendering: pixelated; cursor: crosshair; touch-action: pan-y }
 .view i { position: absolute; pointer-events: none; outline: 2px solid #00e08a; box-shadow: 0 0 0 3px #000 }
-td > * { font-size: max(11px, calc(var(--c) * .31)) }
+td>* { font-size: max(11px,var(--c)*.31) }
 .side { border: 1px dotted }
 .none { visibility: hidden }
 #sum { min-height: 4.2em; margin-bottom: .5rem }
 #window table { margin-top: calc(var(--c) + 4px) }
-@container (max-width: 560px) { #window table { margin-top: 0 } #tables { grid-template-columns: auto; --c: clamp(28px, calc((100cqw - 3rem) / var(--k) - 3px), 40px) } }
+@container(max-width: 560px) { #window table { margin-top: 0 } #tables { grid-template-columns: auto; --c: clamp(28px, (100cqw - 3rem) / var(--k) - 3px, 40px) } }
 `;
 const options = (names) => names.map((name) => `<option>${name}</option>`).join("");
-const short = (v, digits = 3) => `${+v.toFixed(digits) + 0}`.replace("-", "−");
-const bracket = (v, digits) => (v < 0 ? `(${short(v, digits)})` : short(v, digits));
-const copy = (w) => w.map((line) => [...line]);
-const rows = (side, cell) => `<figcaption></figcaption><table role=grid>${table(side, side, cell).map((line) => `<tr>${line.join("")}</tr>`).join("")}</table>`;
+const percent = (share) => `${share < 0.0005 ? "under 0.1" : text(100 * share, 1)} % of the pixels`;
+const rows = (side, cell) => `<figcaption></figcaption><table role=grid>${table(side, side, cell).map((line) => `<tr>${line.join("")}`).join("")}</table>`;
 
 class KernelPlayground extends HTMLElement {
   connectedCallback() {
-    if (this.shadowRoot) return;
+    if (this.shadowRoot) return document.addEventListener("paste", this.pasted);   // a notebook moves its outputs about
     this.gallery = attribute(this, "gallery", {});
-    this.w = copy(this.gallery[this.getAttribute("kernel")] ?? attribute(this, "kernel", [[0, 0, 0], [0, 1, 0], [0, 0, 0]]));
+    this.w = structuredClone(this.gallery[this.getAttribute("kernel")] ?? attribute(this, "kernel", [[0, 0, 0], [0, 1, 0], [0, 0, 0]]));
     this.build();
     this.listen();
     this.choose("a square");
@@ -49,16 +47,16 @@ class KernelPlayground extends HTMLElement {
 
   build() {
     const root = this.root = this.attachShadow({ mode: "open" }), choices = attribute(this, "choices", {});
-    const select = (id, name, list) => `<label>${name}<select id=${id}>${options(list)}</select></label>`;
+    const select = (id, name, list, first = "") => `<label>${name}<select id=${id}>${first}${options(list)}</select></label>`;
     const view = (part) => `<figure><figcaption id=${part}-size></figcaption><div class=view>
       <canvas id=${part} tabindex=0 role=img></canvas><i id=${part}-at></i></div></figure>`;
     root.innerHTML = `<style>${LOOK}${STYLE}</style><div class=frame id=frame role=group aria-label="Kernel playground"><div class=bar>
-      ${select("kernel", "kernel", ["own", ...Object.keys(this.gallery)])}${select("size", "size", [3, 4, 5, 6, 7].map((k) => `${k}×${k}`))}
+      ${select("kernel", "kernel", Object.keys(this.gallery), "<option disabled>own")}${select("size", "size", [3, 4, 5, 6, 7].map((k) => `${k}×${k}`))}
       ${select("border", "border", choices.border ?? [])}${select("shown", "brightness", choices.shown ?? [])}
       ${select("picture", "picture", ["photograph", ...Object.keys(THERE), "own"])}
-      <button id=load>Load a picture</button><input type=file id=file accept="image/*" hidden aria-label="picture"></div>
-      <p class=note role=status id=told></p><div class=pair>${view("x")}${view("y")}</div><p class=note id=range></p>
-      <div class=pair id=tables><figure id=w></figure><figure id=window></figure></div><p class=sum id=sum aria-live=polite></p>
+      <button id=load>Load a picture</button><input type=file id=file accept="image/*" hidden></div>
+      <p class=note role=status id=told><div class=pair>${view("x")}${view("y")}</div><p class=note id=range>
+      <div class=pair id=tables><figure id=w></figure><figure id=window></figure></div><p class=sum id=sum aria-live=polite>
       <div class=bar>${Object.keys(CHANGES).map((name) => `<button data-change="${name}">${name}</button>`).join("")}</div>
       <p class=note id=rank aria-live=polite></p></div>`;
     this.get = (id) => root.getElementById(id);
@@ -75,12 +73,14 @@ class KernelPlayground extends HTMLElement {
       if (target.id === "load") this.get("file").click();
       if (change) { this.w = change(this.w); this.draw(); }
     });
-    for (const kind of ["pointerdown", "pointermove"]) on(kind, ({ target, clientX, clientY }) => {
+    for (const kind of ["pointerdown", "pointermove"]) on(kind, ({ target, clientX, clientY, buttons }) => {
       const { left, top, width } = target.getBoundingClientRect(), scale = target.width / width;
-      if (scale) this.move((clientY - top) * scale, (clientX - left) * scale);
+      if (!scale || (this.kept && !buttons)) return;                 // a click keeps the pixel
+      this.kept = buttons;
+      this.move((clientY - top) * scale, (clientX - left) * scale);
     });
     on("keydown", (event) => {
-      const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+      const step = STEPS[event.key];
       if (!step || !event.target.width) return;
       event.preventDefault();
       this.move(...this.at.map((place, axis) => place + step[axis] * (event.shiftKey ? 10 : 1)));
@@ -102,12 +102,12 @@ class KernelPlayground extends HTMLElement {
     if (files) return this.open(files[0]);
     if (id === "picture") return this.choose(value);
     if (id === "size") this.w = resize(this.w, Number(value[0]));
-    else if (id === "kernel") this.w = copy(this.gallery[value] ?? this.w);
+    else if (id === "kernel") this.w = structuredClone(this.gallery[value]);
     else if (id) this[id] = value;
     if (id) return this.draw();
     const [part, i, j] = dataset.cell.split(",");
-    if (part === "w") { this.w[i][j] = weight(value); this.sides = null; }
-    else { this.sides[part][i] = weight(value); this.w = outer(this.sides.column, this.sides.row); }
+    if (part === "w") { this.w[i][j] = number(value); this.sides = null; }
+    else { this.sides[part][i] = number(value); this.w = outer(this.sides.column, this.sides.row); }
     this.paint();
   }
 
@@ -115,7 +115,7 @@ class KernelPlayground extends HTMLElement {
 
   choose(name) {
     this.tell("told", "");
-    if (THERE[name]) return this.take(THERE[name]());
+    if (THERE[name]) return this.take(THERE[name](), 2);
     if (name === "own") return this.own ? this.take(this.own) : this.tell("told", "Load a picture, drop one here or paste it. It stays in this browser.");
     const picture = new Image();
     picture.onload = () => this.take(this.gray(picture));
@@ -128,7 +128,7 @@ class KernelPlayground extends HTMLElement {
       const [resizeWidth, resizeHeight] = sides.map((side) => Math.max(1, Math.round(side * Math.min(1, MOST / Math.max(...sides)))));
       this.take(this.own = this.gray(await createImageBitmap(whole, { resizeWidth, resizeHeight, resizeQuality: "high" }), resizeWidth, resizeHeight));
       this.get("picture").value = "own";
-      this.tell("told", `${file.name}: ${sides.join("×")} pixels, here ${resizeWidth}×${resizeHeight} in gray. It stays in this browser.`);
+      this.tell("told", `${file.name}: ${sides.join("×")} pixels, here ${resizeWidth}×${resizeHeight} in gray.`);
     } catch { this.tell("told", `${file.name} is no picture that this browser can read. Try a PNG or a JPEG.`); }
     this.get("file").value = "";
   }
@@ -143,9 +143,10 @@ class KernelPlayground extends HTMLElement {
     return table(height, width, (i, j) => Math.round(at(4 * (i * width + j))));
   }
 
-  take(picture) {
+  take(picture, part = 1) {
     this.x = picture;
-    this.at = [picture.length >> 1, picture[0].length >> 1];
+    this.kept = 0;
+    this.at = [picture.length >> part, picture[0].length >> part];
     this.draw();
   }
 
@@ -154,9 +155,9 @@ class KernelPlayground extends HTMLElement {
   draw() {
     const k = this.w.length;
     const field = (where, name, kind = "side") => `<td class=${kind}><input tabindex=${where === "w,0,0" ? 0 : -1} data-cell=${where} aria-label="${name}"></td>`;
-    this.get("w").innerHTML = rows(k + 1, (i, j) => (i && j ? field(`w,${i - 1},${j - 1}`, `weight, row ${i}, column ${j}`, "w")
-      : i ? field(`column,${i - 1}`, `column, entry ${i}`) : j ? field(`row,${j - 1}`, `row, entry ${j}`) : "<td class=none>"));
-    this.get("window").innerHTML = rows(k, () => "<td><span></span></td>");
+    this.get("w").innerHTML = rows(k + 1, (i, j) => (i && j ? field(`w,${i - 1},${j - 1}`, `weight, row ${i - 1}, column ${j - 1}`, "w")
+      : i ? field(`column,${i - 1}`, `column, entry ${i - 1}`) : j ? field(`row,${j - 1}`, `row, entry ${j - 1}`) : "<td class=none>"));
+    this.get("window").innerHTML = rows(k, () => "<td><span></span>");
     this.get("tables").style.cssText = `--k: ${k + 1}; --n: ${2 * k + 1}`;
     this.get("size").value = `${k}×${k}`;
     this.sides = null;
@@ -166,12 +167,13 @@ class KernelPlayground extends HTMLElement {
   paint() {
     const { x, w } = this, y = this.y = filter(x, w, this.border), total = +sum(w).toFixed(6);
     this.empty = !y[0]?.length;
+    this.root.querySelector("[data-change]").disabled = !total;
     const scale = this.empty ? {} : range(y, this.shown, w);
     this.get("kernel").value = Object.keys(this.gallery).find((name) => `${this.gallery[name]}` === `${w}`) ?? "own";
     this.put("x", "Picture", x, { how: "as it is", low: 0, high: 255 });
     this.put("y", "Filtered", this.empty ? [[0]] : y, scale);
     this.tell("range", this.empty ? "The picture is smaller than the kernel."
-      : `The weights add up to ${short(total)}: an even area ${total ? `is multiplied by ${short(total)}` : "becomes 0"}. ${this.words(scale)}`);
+      : `The weights add up to ${text(total, 3)}: an even area ${!total ? "becomes 0" : total === 1 ? "stays as it is" : `is multiplied by ${text(total, 3)}`}. ${this.words(scale)}`);
     this.apart();
     this.point();
   }
@@ -187,30 +189,32 @@ class KernelPlayground extends HTMLElement {
   }
 
   words({ how, high, least, most }) {
-    const all = this.y.flat(), outside = all.filter((v) => v < -0.5 || v > 255.5).length / all.length;
-    return `The results run from ${short(least, 1)} to ${short(most, 1)}. ` + {
-      "as it is": `Shown as they are, 0 black, 255 white; ${short(100 * outside, 1)} % of the pixels lie outside.`,
-      "stretched": `Shown: (y − ${bracket(least, 1)}) · 255 / ${short(high - least, 1)}, the smallest black, the largest white.`,
-      "signed": `Shown: 0 white, positive blue, negative orange, full from ±${short(high, 1)} on (99 % of the pixels do not pass it).`,
+    const all = this.y.flat(), part = (test) => all.filter(test).length / all.length, say = (v) => text(v, 1);
+    const outside = part((v) => v < -0.5 || v > 255.5), beyond = part((v) => Math.abs(v) > high + 1e-9);
+    return `The results run from ${say(least)} to ${say(most)}. ` + {
+      "as it is": `Shown as they are, 0 black, 255 white${outside ? `; ${percent(outside)} lie outside` : ""}.`,
+      "stretched": `Shown: (y ${least < 0 ? "+" : "−"} ${say(Math.abs(least))}) · 255 / ${say(high - least)}, the smallest black, the largest white.`,
+      "signed": `Shown: 0 white, positive blue, negative orange, full from ±${say(high)} on${beyond ? ` (${percent(beyond)} go further)` : ""}.`,
     }[how];
   }
 
   apart() {
     const { w, y } = this, k = w.length, whole = k * k, found = pieces(w), r = rank(found), say = (words) => this.tell("rank", words);
+    this.room = room(this.root.querySelector("#w .w"));
     if (r) this.sides = r > 1 ? null : this.sides ?? split(w);
     w.forEach((line, i) => line.forEach((v, j) => this.write(`w,${i},${j}`, v).style.setProperty("--fill", fill(v, largest(w)))));
     for (const part of ["column", "row"]) for (let i = 0; i < k; i++)
       this.write(`${part},${i}`, this.sides?.[part][i]).classList.toggle("none", !this.sides);
     this.get("w").firstChild.textContent = `Kernel ${k}×${k}${this.sides ? " = column · row" : ""}`;
     if (!r) return say("All weights are 0, and so is every result.");
-    if (r > 1) return say(`Not separable: rank ${r}, singular values ${found.map(({ s }) => short(s, 2)).join(", ")}. As a sum of ${r} separable kernels: ${r}·2·${k} = ${2 * r * k} multiplications a pixel, ${2 * r * k < whole ? "still" : "not"} fewer than ${k}·${k} = ${whole}.`);
+    if (r > 1) return say(`Not separable: rank ${r}, singular values ${found.map(({ s }) => text(s)).join(", ")}. As a sum of ${r} separable kernels: ${r}·2·${k} = ${2 * r * k} multiplications a pixel, ${2 * r * k < whole ? "still" : "not"} fewer than ${k}·${k} = ${whole}.`);
     const cost = (each) => (each * (y.length * y[0]?.length || 0)).toLocaleString("en-US");
     say(`Separable: each weight is the number on its left times the one above. Two passes take 2·${k} = ${2 * k} multiplications a pixel (${cost(2 * k)} for this picture), one piece ${k}·${k} = ${whole} (${cost(whole)}).`);
   }
 
   write(where, value) {
     const field = this.root.querySelector(`[data-cell="${where}"]`);
-    if (value !== undefined && this.root.activeElement !== field) field.value = short(value);
+    if (value !== undefined) write(field, value, this.room);
     return field.parentNode;
   }
 
@@ -232,15 +236,15 @@ class KernelPlayground extends HTMLElement {
     const lines = places(x.length, k, border)[i], across = places(x[0].length, k, border)[j];
     const window = lines.map((a) => across.map((b) => x[a]?.[b] ?? 0)), products = window.map((line, u) => line.map((value, v) => value * w[u][v]));
     this.get("window").querySelectorAll("td").forEach((cell, n) => {
-      const [u, v] = [Math.floor(n / k), n % k], real = Math.min(lines[u], across[v]) >= 0 && lines[u] - u === i - before && across[v] - v === j - before;
+      const [u, v] = [Math.floor(n / k), n % k], real = x[i - before + u]?.[j - before + v] !== undefined;
       cell.classList.toggle("padding", !real);
       cell.style.setProperty("--fill", fill(products[u][v], largest(products)));
       cell.firstChild.textContent = window[u][v];
     });
     this.get("window").firstChild.textContent = `Pixels of the window at row ${i}, column ${j}`;
-    const add = (sign) => short(products.flat().reduce((all, v) => all + Math.max(0, sign * v) * sign, 0), 1);
-    const terms = k > 3 ? "" : `${window.flat().map((v, n) => `${v}·${bracket(w.flat()[n])}`).join(" + ")} = `;
-    this.tell("sum", `y[${i}, ${j}] = ${terms}${short(y[i][j], 1)}. Positive products (blue) ${add(1)}, negative (orange) ${add(-1)}.`);
+    const add = (sign) => text(products.flat().reduce((all, v) => all + Math.max(0, sign * v) * sign, 0), 1);
+    const terms = k > 3 ? `the sum of ${k * k} products = ` : `${window.flat().map((v, n) => `${v}·${signed(w.flat()[n], 3)}`).join(" + ")} = `;
+    this.tell("sum", `y[${i}, ${j}] = ${terms}${text(y[i][j], 1)}. Positive products (blue) ${add(1)}, negative (orange) ${add(-1)}.`);
   }
 }
 define("kernel-playground", KernelPlayground);

@@ -1,6 +1,5 @@
 // Kernels on a gray picture: filtering, the singular values, what comes apart, how numbers become brightness.
 // No page is needed: the tests run this in Node. Pictures and kernels are rows of numbers.
-import { number } from "./kit.js";
 
 // The pixel at position i of an axis that goes on beyond the border, -1 for a zero.
 function source(i, size, border) {
@@ -22,14 +21,8 @@ export function places(size, k, border) {
 // Slide a kernel over a picture, without a flip.
 export function filter(x, w, border) {
   const columns = places(x[0].length, w[0].length, border);
-  return places(x.length, w.length, border).map((rows) => columns.map((across) => {
-    let sum = 0;
-    for (let u = 0; u < rows.length; u++) if (rows[u] >= 0) {
-      const line = x[rows[u]], weights = w[u];
-      for (let v = 0; v < across.length; v++) if (across[v] >= 0) sum += line[across[v]] * weights[v];
-    }
-    return sum;
-  }));
+  return places(x.length, w.length, border).map((rows) => columns.map((across) =>
+    rows.reduce((sum, a, u) => across.reduce((part, b, v) => part + (x[a]?.[b] ?? 0) * w[u][v], sum), 0)));
 }
 
 export const transpose = (w) => w[0].map((_, j) => w.map((line) => line[j]));
@@ -79,12 +72,12 @@ export const sum = (w) => w.flat().reduce((a, b) => a + b, 0);
 // Which numbers become the ends of the brightness: { how, low, high }, and the ends of the numbers: least, most.
 export function range(y, how, w) {
   const values = Float64Array.from(y.flat()).sort(), least = values[0], most = values.at(-1), total = sum(w);
-  if (how === "by the sum") how = Math.abs(total) < 1e-6 ? "signed" : Math.abs(total - 1) < 1e-6 ? "as it is" : "stretched";
+  if (how === "by the sum") how = Math.abs(total) < 1e-6 ? "signed" : total > 0 && total < 4.001 ? "as it is" : "stretched";
   let low = 0, high = 255;
   if (how === "stretched") [low, high] = [least, most > least ? most : least + 1];
   if (how === "signed") {
     const sizes = values.map(Math.abs).sort();
-    high = sizes[Math.floor(0.99 * (sizes.length - 1))] || sizes.at(-1) || 1;
+    high = [sizes[Math.floor(0.99 * (sizes.length - 1))], sizes.at(-1), 1].find((size) => size > 1e-6);
     low = -high;
   }
   return { how, low, high, least, most };
@@ -96,10 +89,4 @@ export function color(value, { how, low, high }) {
   if (how !== "signed") return Array(3).fill(Math.round(255 * share));
   const far = Math.abs(2 * share - 1), end = share < 0.5 ? [176, 70, 0] : [0, 84, 160];
   return end.map((part) => Math.round(255 + (part - 255) * far));
-}
-
-// A weight from the reader, who may type a fraction.
-export function weight(typed) {
-  const [a, b = 1] = typed.split("/").map(number);
-  return Math.max(-1e6, Math.min(1e6, a / (b || 1)));
 }

@@ -1,7 +1,7 @@
 // <lenet-explorer picture="3">: draw a garment or pick one, and watch a trained LeNet-5 look at it: every map, every
 // unit, every probability. Hide a part of the picture, change the numbers of a filter, silence it, and see what breaks.
 import { begin } from "./carried.js";
-import { LOOK, arrowKeys, define, fill, largest, number } from "./kit.js";
+import { LOOK, STEPS, arrowKeys, define, fill, largest, number } from "./kit.js";
 import { SIDE, answers, forward, network, occluded, replace, stroke } from "./lenet.js";
 
 const SIZES = { Draw: 4, Erase: 4, Occlude: 9 };                 // of the brush or of the gray square, to begin with
@@ -27,8 +27,9 @@ figcaption { text-align: left; margin-top: .3rem }
 .bars .on { font-weight: bold }
 .parts { display: flex; flex-wrap: wrap; gap: .4rem 1.4rem; margin: .4rem 0 }
 .parts td { width: 2.9rem; height: 2.2rem }
+section { margin-top: .8rem; font-size: .9rem }
 .weights td > * { display: grid; height: 100%; font-size: .85rem; cursor: text }
-@container (max-width: 600px) { .stage { grid-template-columns: 100% } }
+@container(max-width: 600px) { .stage { grid-template-columns: 100% } }
 `;
 const percent = (p) => `${Math.round(100 * p)} %`;
 const table = (about, count, across, cell) => `<table role=grid ${about}>${Array.from({ length: count }, (_, n) =>
@@ -84,7 +85,7 @@ class LenetExplorer extends HTMLElement {
       <div>${maps("conv1", 14)}${maps("conv2", 5)}${strip("fc1", 120)}${strip("fc2", 84)}
       <div class=bars>${classes.map((name) => `<span>${name}</span><i></i><span></span>`).join("")}</div></div></div>
       <section><b></b><div class=parts><div id=kernels></div><div id=weights></div>
-        <div><label>bias<input id=bias size=6></label><p>${button("Silence")} ${button("Restore")}</div></div></section>
+        <div><label class=ask>bias<input id=bias size=6></label><p>${button("Silence")} ${button("Restore")}</div></div></section>
       <p class=note id=count aria-live=polite></p></div>`;
     this.find = (query) => root.querySelector(query);
     this.all = (query) => [...root.querySelectorAll(query)];
@@ -112,7 +113,7 @@ class LenetExplorer extends HTMLElement {
     paper.onpointerdown = paper.onpointermove = move;
     paper.onpointerup = paper.onpointercancel = () => { this.down = null; };
     paper.onkeydown = (event) => {
-      const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], " ": [0, 0] }[event.key];
+      const step = event.key === " " ? [0, 0] : STEPS[event.key];
       if (!step) return;
       event.preventDefault();
       this.cursor = this.cursor.map((v, k) => inside(v + step[k]));

@@ -29,17 +29,17 @@ svg .mark{stroke-opacity:1}
 .list{max-height:23rem;overflow:auto}
 .list table{border-spacing:0;width:100%;margin:0;font-size:.8rem}
 .list tr>*{width:auto;min-width:0;height:1.75rem;padding:0 .2rem;text-align:right;border:0;border-bottom:1px solid var(--line);border-radius:0}
-.list th{position:sticky;top:0;z-index:1;background:Canvas;color:CanvasText}
+.list th{position:sticky;top:0;z-index:1;backdrop-filter:blur(9px)}
 .list tr>:first-child{text-align:left}
 .list td>button{display:block;font-size:.8rem;line-height:1.75rem;text-align:left;cursor:pointer}
 .list .on{background:rgba(var(--mark),.2)}
 .share p{flex:1 15rem}
 canvas{width:150px;image-rendering:pixelated;outline:1px solid var(--line)}
-button:disabled{opacity:.5}
 [hidden]{display:none!important}
 `;
 const { min, max, round } = Math;
 const count = (v) => v.toLocaleString("en-US").replace("-", "−");
+const through = (from, to) => `pixel${to > from ? `s ${count(from)} to` : ""} ${count(to)}`;
 const percent = (v) => `${+(100 * v).toPrecision(v < 1 ? 2 : 3)} %`;
 const parse = (word) => {
   const [kernel, stride, padding, dilation] = [/\d+/, /(?<=\/)\d+/, /(?<=p)\d+/, /(?<=d)\d+/].map((part) => part.exec(word));
@@ -71,7 +71,7 @@ class ReceptiveFieldExplorer extends HTMLElement {
       <input type=range data-option=${name} min=${low} max=${high}></label>`;
     const root = this.root = this.attachShadow({ mode: "open" });
     root.innerHTML = `<style>${LOOK}${STYLE}</style><div class=frame role=group aria-label="Receptive field explorer">
-      <div class=bar><label>stack<select>${["own", ...Object.keys(STACKS)].map((n) => `<option>${n}</option>`).join("")}</select></label>
+      <div class=bar><label>stack<select>${`<option disabled>own${Object.keys(STACKS).map((n) => `<option>${n}`).join("")}`}</select></label>
         ${range("pixels", [4, 256])}<button data-press=effective>How much each pixel counts</button></div>
       <svg tabindex=0 role=slider aria-label="Unit to trace back; up and down: its layer"></svg>
       <p class=sum aria-live=polite></p><div class="bar share"><canvas role=img></canvas><p class=note></p></div>
@@ -210,10 +210,10 @@ class ReceptiveFieldExplorer extends HTMLElement {
     const bracket = (name, a, b, row, words) => {
       const [p, q] = [x(0, max(a, low) - .45), x(0, min(b, high) + .45)], half = words.length * 3.1;
       path(name, `M${p} ${row - 5}v5H${q}v-5`);
-      label(min(max((p + q) / 2, half), W - half), row + 13, words);
+      label(2 * half > W ? W / 2 : min(max((p + q) / 2, half), W - half), row + 13, words);
     };
     if (fits) {
-      bracket("mark", from, to, bottom + 10, `size ${count(size)}: pixels ${count(from)} to ${count(to)}`);
+      bracket("mark", from, to, bottom + 10, `size ${count(size)}: ${through(from, to)}`);
       if (shown) bracket("next", from + (size - held) / 2, to - (size - held) / 2, bottom + 36, `95 % of the paths: ${held} pixels`);
       else if (unit + 1 < counts[depth]) bracket("next", from + jump, to + jump, bottom + 36, `next unit: jump ${count(jump)}`);
     }
@@ -238,11 +238,11 @@ class ReceptiveFieldExplorer extends HTMLElement {
   words(shares, bell, [from, to], held) {
     const { layers, counts, fits, pixels, steps, effective, at: { depth, unit } } = this, { size, jump, start } = steps[depth], share = this.find(".share");
     const outside = min(size, max(0, -from) + max(0, to - pixels + 1)), read = bell.filter(Boolean).length;
-    const where = `Unit ${unit} of layer ${depth} sees the pixels ${count(from)} to ${count(to)}`;
+    const where = `Unit ${unit} of layer ${depth} sees the ${through(from, to)}`;
     const said = fits ? [`${where}: ${count(size)} around the center ${count(start)} + ${unit} · ${count(jump)} = ${count(start + unit * jump)}.`,
       outside ? `${count(outside)} in the padding, outside the picture.` : "All lie in the picture."] : [];
     if (fits && read && read < size) said.push(`It reads only ${read} of the ${size}.`);
-    if (fits < layers.length) said.push(`Layer ${fits + 1} does not fit on the ${counts[fits]} units below it.`);
+    if (fits < layers.length) said.push(`Layer ${fits + 1} does not fit on the ${counts[fits] > 1 ? `${counts[fits]} units` : "one unit"} below it.`);
     this.find(".sum").textContent = said.join(" ");
     Object.assign(this.picture, { ariaValueText: where, ariaValueMax: counts[depth] - 1, ariaValueNow: unit });
     share.hidden = !effective || !fits;

@@ -1,7 +1,7 @@
 // <transposed-explorer stride="2" kernel-size="3">: each input stamps the kernel on the output; how many stamps lie on
 // each output; beside it, resize and then convolve. Point at an input, a weight or an output to see what it has to do with.
-import { CELLS, say, showGrid, signed } from "./cells.js";
-import { LOOK, arrowKeys, attribute, define, number } from "./kit.js";
+import { CELLS, showGrid } from "./cells.js";
+import { LOOK, arrowKeys, attribute, define, number, signed, text } from "./kit.js";
 import { along, enlarge, grid, reads, resized, resizedSize, size, stamps, sums, tile } from "./transposed.js";
 
 const INPUTS = {
@@ -18,7 +18,7 @@ const STYLE = `
 .frame { overflow-x: auto }
 .head { font-size: .9rem; font-weight: bold; margin: .8rem 0 .2rem; text-align: center }
 `;
-const options = (names) => names.map((n) => `<option>${n}</option>`).join("");
+const options = (names) => "<option disabled>own" + names.map((n) => `<option>${n}</option>`).join("");
 
 class TransposedExplorer extends HTMLElement {
   connectedCallback() {
@@ -43,18 +43,18 @@ class TransposedExplorer extends HTMLElement {
     const root = this.root = this.attachShadow({ mode: "open" });
     root.innerHTML = `<style>${LOOK}${CELLS}${STYLE}</style><div class=frame role=group aria-label="Transposed convolution">
       <div class=bar>${range("kernel_size", 1, 5)}${range("stride", 1, 3)}${range("padding", 0, 2)}${range("output_padding", 0, 2)}
-        <label>input<select data-preset=x>${options(["own", ...Object.keys(INPUTS)])}</select></label>
-        <label>kernel<select data-preset=w>${options(["own", ...Object.keys(KERNELS)])}</select></label></div>
+        <label>input<select data-preset=x>${options(Object.keys(INPUTS))}</select></label>
+        <label>kernel<select data-preset=w>${options(Object.keys(KERNELS))}</select></label></div>
       <div class=stage>${parts("xw")}</div>
       <p class=sum aria-live=polite></p>
       <p class=head>Transposed convolution: every input stamps the kernel</p>
       <div class=stage>${parts("yn")}</div><p class=note data-size></p><p class=note data-stamps></p><p class=note><code></code></p>
-      <p class=head>Resize, then convolve</p>
+      <p class=head>Resize, then convolve</p><p class=sum aria-live=polite></p>
       <div class=stage>${parts("bzm")}</div><p class=note data-even></p><p class=note><code></code></p></div>`;
     this.find = (query) => root.querySelector(query);
     arrowKeys(root);
     root.addEventListener("input", ({ target }) => this.changed(target));
-    for (const kind of ["pointerover", "focusin"]) root.addEventListener(kind, ({ target }) => {
+    for (const kind of ["pointermove", "focusin"]) root.addEventListener(kind, ({ target }) => {
       if (!target.dataset?.at) return;
       const [part, i, j] = target.dataset.at.split(",");
       this.at = [part, Number(i), Number(j)];
@@ -95,7 +95,7 @@ class TransposedExplorer extends HTMLElement {
       this.find(`[data-value=${name}]`).textContent = value;
       this.find(`[data-option=${name}]`).value = value;
     }
-    this.find("[data-option=output_padding]").max = s - 1;
+    Object.assign(this.find("[data-option=output_padding]"), { max: s - 1, disabled: s < 2 });
     const ends = { x: [x.length, x[0].length], w: [k, k], y: [h, width], z: small }[this.at[0]];
     const [kind, row, column] = this.at = this.at.map((v, n) => (n ? Math.max(0, Math.min(v, ends[n - 1] - 1)) : v));
     const placed = stamps(x, w, set), read = reads(x, w, set), mine = (t) => t[PLACE[kind][0]] === row && t[PLACE[kind][1]] === column;
@@ -107,8 +107,8 @@ class TransposedExplorer extends HTMLElement {
     show("x", `Input x ${by(x.length, x[0].length)}`, x, (a, b) => ({ at: ["x", a, b], typed: true, name: "input", on: touched(found, "x", a, b) }));
     show("w", `Kernel w ${by(k, k)}`, w, (a, b) => ({ at: ["w", a, b], typed: true, name: "weight", on: touched(found, "w", a, b) }));
     show("y", `Output y ${by(h, width)}`, sums([h, width], placed), (a, b) => {
-      const t = touched(up, "y", a, b), share = t && kind === "x" ? t.pixel * t.weight : 0;
-      return { at: ["y", a, b], name: "output", on: t, small: t && kind === "x" ? `${share < 0 ? "" : "+"}${say(share)}` : "" };
+      const t = touched(up, "y", a, b);
+      return { at: ["y", a, b], name: "output", on: t, small: t && kind === "x" ? t.pixel * t.weight : undefined };
     });
     show("n", "Stamps on each output", sums([h, width], placed, () => 1), (a, b) => ({ zero: false, on: touched(up, "y", a, b) }));
     show("b", `x, every pixel repeated: ${by(s * x.length, s * x[0].length)}`, enlarge(x, s), (a, b) =>
@@ -120,26 +120,27 @@ class TransposedExplorer extends HTMLElement {
 
   words(found, h, small, extra, p) {
     const { x, w, set, at: [kind, i, j] } = this, { stride: s } = set, k = w.length, place = `${kind}[${i}, ${j}]`;
-    const terms = found.map((t) => `${signed(t.pixel)}·${signed(t.weight)}`), total = say(found.reduce((sum, t) => sum + t.pixel * t.weight, 0));
+    const terms = found.map((t) => `${signed(t.pixel)}·${signed(t.weight)}`), total = text(found.reduce((sum, t) => sum + t.pixel * t.weight, 0));
     const span = (name) => [...new Set(found.map((t) => t[name]))], rows = span("a"), columns = span("e");
     const ends = (list) => (list.length > 1 ? `s ${list[0]} to ${list.at(-1)}` : ` ${list[0]}`);
     const sum = `${place} = ${terms.slice(0, 12).join(" + ")}${terms.length > 12 ? " + …" : ""} = ${total}`;
-    this.find(".sum").textContent = kind === "z" ? (terms.length ? `${sum}: ${terms.length} products, as everywhere.` : "")
-      : !h ? "Nothing is left of the output."
+    const [stamped, other] = this.root.querySelectorAll(".sum");
+    other.textContent = !small[0] ? "" : kind !== "z" ? "Choose a number of z to see its sum." : `${sum}: ${terms.length} product${terms.length > 1 ? "s" : ""}, as everywhere.`;
+    stamped.textContent = kind === "z" ? "Choose an input, a weight or an output to see what it has to do with." : !h ? "Nothing is left of the output."
       : !terms.length ? `${place}: no stamp ${kind === "y" ? "reaches this output" : "is left of it after the padding is cut off"}.`
       : kind === "y" ? `${sum}: ${terms.length} stamp${terms.length > 1 ? "s" : ""}.`
-      : kind === "x" ? `${place} = ${say(x[i][j])} stamps ${say(x[i][j])} times the kernel on row${ends(rows)} and column${ends(columns)}.`
-      : `${place} writes on ${found.length} outputs${s > 1 ? `: every ${s === 2 ? "second" : "third"} row and column` : ""}.`;
-    this.find("[data-size]").textContent = `height = (${x.length} − 1)·${s} + ${k} − 2·${p} + ${extra} = ${(x.length - 1) * s + k - 2 * p + extra}`;
-    const lie = along(k, s), even = new Set(lie).size === 1, grays = [...new Set(tile(w, s).flat().map(say))];
+      : kind === "x" ? `${place} = ${text(x[i][j])} adds ${signed(x[i][j])}·w to row${ends(rows)} and column${ends(columns)}.`
+      : `${place} writes on ${found.length} output${found.length > 1 ? "s" : ""}${s > 1 && found.length > 1 ? `: every ${s === 2 ? "second" : "third"} row and column` : ""}.`;
+    this.find("[data-size]").textContent = `height = (${x.length} − 1)·${s} + ${k} − 2·${p} + ${extra} = ${text((x.length - 1) * s + k - 2 * p + extra)}`;
+    const lie = along(k, s), even = new Set(lie).size === 1, grays = [...new Set(tile(w, s).flat().map((v) => text(v)))];
     const verdict = even ? `The stride ${s} divides ${k}: equally many everywhere` : `The stride ${s} does not divide ${k}: a checkerboard${lie.includes(0) ? " with holes" : ""}`;
-    this.find("[data-stamps]").textContent = `Stamps along an axis, away from the border: ${lie.join(", ")}. ${verdict}. An input of ones gives ${grays.join(", ")} inside.`;
-    this.find("[data-even]").textContent = small[0] ? `${k > 1 ? `${k * k} products` : "1 product"} in every output, whatever the stride. An input of ones gives ${say(w.flat().reduce((a, b) => a + b, 0))}.`
+    this.find("[data-stamps]").textContent = !h ? "" : `Stamps along an axis, away from the border: ${lie.join(", ")}. ${verdict}. An input of ones gives ${grays.join(", ")} inside.`;
+    this.find("[data-even]").textContent = small[0] ? `${k > 1 ? `${k * k} products` : "1 product"} in every output, whatever the stride. An input of ones gives ${text(w.flat().reduce((a, b) => a + b, 0))}.`
       : "The kernel does not fit into the enlarged picture.";
     const used = Object.entries(set).filter(([name, v]) => v !== +(name === "stride")).map(([name, v]) => `, ${name}=${v}`);
-    const [one, other] = this.root.querySelectorAll("code");
-    one.textContent = `F.conv_transpose2d(x, w${used.join("")})`;
-    other.textContent = `F.conv2d(F.interpolate(x, scale_factor=${s}), w)`;
+    const codes = this.root.querySelectorAll("code");
+    codes[0].textContent = `F.conv_transpose2d(x, w${used.join("")})`;
+    codes[1].textContent = `F.conv2d(F.interpolate(x, scale_factor=${s}), w)`;
   }
 }
 define("transposed-explorer", TransposedExplorer);
