@@ -16,7 +16,7 @@ from tools.course import ROOT, setup_cell
 
 PLACES = (Path(os.environ.get("CONVNETS_SITE", ROOT / "_build/html")), ROOT / "_build/html")
 STARTS = 180_000  # milliseconds that JupyterLite and its Python may take to come up on a busy machine
-EXERCISE = "exercises/03_convolution_layer.ipynb"
+CHAPTER, EXERCISE = "notebooks/03_convolution_layer.ipynb", "exercises/03_convolution_layer.ipynb"
 
 
 def code(notebook: dict) -> list[dict]:
@@ -123,29 +123,63 @@ def server(monkeypatch):
         yield served
 
 
+@pytest.fixture
+def open_notebook(browser, server):
+    """A function that follows the link of a page to its notebook, and waits until Python is there."""
+    address, _ = server
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+
+    def open_notebook(name):
+        foreign = []
+        context.on(
+            "request",
+            lambda r: foreign.append(r.url) if not r.url.startswith((address, "data:", "blob:")) else None,
+        )
+        page = context.new_page()
+        page.goto(f"{address}/{name.replace('.ipynb', '.html')}")
+        page.locator(".dropdown-launch-buttons button").first.click()
+        with context.expect_page() as opened:
+            page.get_by_role("link", name="Open as notebook").click()
+        tab = opened.value
+        tab.foreign = foreign
+        tab.wait_for_selector(".jp-Notebook .jp-Cell", timeout=STARTS)
+        tab.wait_for_function(
+            "document.querySelector('#jp-main-statusbar').innerText.includes('| Idle')", timeout=STARTS
+        )
+        tab.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
+        return tab
+
+    yield open_notebook
+    context.close()
+
+
 @pytest.mark.site
 @pytest.mark.browser
 @pytest.mark.slow
-def test_an_exercise_opened_from_its_page_runs(browser, server):
+def test_the_first_cells_of_a_chapter_print_what_they_printed_at_home(open_notebook):
+    tab = open_notebook(CHAPTER)
+    first = code(json.loads((ROOT / CHAPTER).read_text(encoding="utf-8")))[:7]
+    for i in range(len(first)):
+        tab.locator(".jp-Notebook .jp-CodeCell").nth(i).locator(".cm-content").click()
+        tab.keyboard.press("Shift+Enter")
+    printed = 0
+    for i, cell in enumerate(first):
+        texts = ["".join(o["text"]) for o in cell["outputs"] if o["output_type"] == "stream"]
+        if texts and i:  # the set-up says what is true here
+            printed += 1
+            output = tab.locator(".jp-Notebook .jp-CodeCell").nth(i).locator(".jp-OutputArea-output pre")
+            output.first.wait_for(timeout=STARTS)
+            assert "".join(output.all_inner_texts()).strip() == "".join(texts).strip()
+    assert printed > 1
+    assert tab.foreign == []
+
+
+@pytest.mark.site
+@pytest.mark.browser
+@pytest.mark.slow
+def test_an_exercise_opened_from_its_page_runs(open_notebook):
     """From the link on the page to points: run the first cells, answer one task, check it."""
-    address, _ = server
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    foreign = []
-    context.on(
-        "request",
-        lambda r: foreign.append(r.url) if not r.url.startswith((address, "data:", "blob:")) else None,
-    )
-    page = context.new_page()
-    page.goto(f"{address}/{EXERCISE.replace('.ipynb', '.html')}")
-    page.locator(".dropdown-launch-buttons button").first.click()
-    with context.expect_page() as opened:
-        page.get_by_role("link", name="Open as notebook").click()
-    tab = opened.value
-    tab.wait_for_selector(".jp-Notebook .jp-Cell", timeout=STARTS)
-    tab.wait_for_function(
-        "document.querySelector('#jp-main-statusbar').innerText.includes('| Idle')", timeout=STARTS
-    )
-    tab.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
+    tab = open_notebook(EXERCISE)
     cells = tab.locator(".jp-Notebook .jp-CodeCell")
     for _ in range(2):  # the set-up, the imports
         tab.keyboard.press("Shift+Enter")
@@ -173,5 +207,4 @@ def test_an_exercise_opened_from_its_page_runs(browser, server):
     )
     assert tab.locator('.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.stderr"]').count() == 0
     assert tab.locator('.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]').count() == 0
-    assert foreign == []
-    context.close()
+    assert tab.foreign == []

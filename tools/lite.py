@@ -38,6 +38,7 @@ import live_runner
 live_runner.COURSE = root
 live_runner.prepare()
 live_runner.place_photograph()
+get_ipython().ast_transformers.append(live_runner.Products())   # faster matrix products
 def missing(shell, kind, error, trace, tb_offset=None):      # a cell without PyTorch says so; Run All goes on
     if str(error.name).partition(".")[0] in ("torch", "torchvision"):
         return print(live_runner.NO_TORCH)

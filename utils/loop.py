@@ -287,7 +287,8 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int |
     classes = top if classes is None else as_integer(classes, "classes")
     if top > classes:
         raise ValueError(f"classes must be at least {top}, as class {top - 1} occurs, got {classes}")
-    return np.bincount(labels * classes + predictions, minlength=classes**2).reshape(classes, classes)
+    pairs = (labels * classes + predictions).astype(np.intp)  # 32 bits in a browser
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
 # --- numbers that are not finite ---------------------------------------------------------------------

@@ -30,6 +30,7 @@ async function get(address) {
 
 let python, runner, settings;
 const unpacked = new Set();
+let incomplete = []; // packages that did not load
 
 async function start({ interrupt }) {
   const began = performance.now();
@@ -67,19 +68,25 @@ async function unpack(name) {
 async function fetchNeeds(code) {
   const { packages, archives } = JSON.parse(runner.needs(code));
   const lacks = (name) => !Object.keys(python.loadedPackages).some((key) => key.toLowerCase() === name);
-  const missing = packages.filter(lacks);
-  const failed = [];
-  const say = { messageCallback() {}, errorCallback: (text) => failed.push(text), checkIntegrity: true };
+  const missing = [...new Set([...packages.filter(lacks), ...incomplete])];
+  const failed = [], absent = [];
+  const messageCallback = (text) => absent.push(...(/^Failed to load (.+)$/.exec(text)?.[1].split(", ") ?? []));
+  const say = { messageCallback, errorCallback: (text) => failed.push(text), checkIntegrity: true };
   if (missing.length) {
-    const names = { numpy: "NumPy", matplotlib: "Matplotlib", pillow: "Pillow" };
-    tell("load", { ...loaded, what: missing.map((name) => names[name]).join(", ") });
-    await python.loadPackage(missing, say);
+    const names = { numpy: "NumPy", matplotlib: "Matplotlib", pillow: "Pillow" }, what = missing.map((name) => names[name] ?? name).join(", ");
+    tell("load", { ...loaded, what });
+    await python.loadPackage(missing, say).catch((error) => failed.push(String(error?.message ?? error)));
+    if (failed.length) {
+      const said = `${what} could not be loaded. Is there a network?`, text = failed.at(-1);
+      incomplete = absent; // perhaps what one of them needs: to be asked for by name, now that the others are there
+      throw Object.assign(new Error(text), { said });
+    }
+    incomplete = [];
   }
   for (const name of archives) {
     if (!unpacked.has(name)) tell("load", { ...loaded, what: name === "figures" ? "the figures" : "the pictures" });
     await unpack(name);
   }
-  if (missing.some(lacks)) throw new Error(failed.join(" ") || `${missing.filter(lacks).join(", ")} did not load`);
   await python.loadPackagesFromImports(code, { ...say, errorCallback() {} }).catch(() => {});
 }
 
@@ -88,7 +95,7 @@ async function run({ id, code, name }) {
   try {
     await fetchNeeds(code);
   } catch (error) {
-    return tell("lost", { id, text: String(error?.message ?? error) });
+    return tell("lost", { id, said: error.said, text: String(error?.message ?? error) });
   }
   tell("running", { id });
   const began = performance.now();

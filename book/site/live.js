@@ -24,7 +24,7 @@
     seen.set(source, times + 1);
     return {
       root, pre, source, index, number: index + 1, input: root.querySelector(".cell_input"), code: source, key: `${hash(source)}-${times}`,
-      original: [...pre.childNodes].map((node) => node.cloneNode(true)), output: root.querySelector(".cell_output"),
+      original: null, output: root.querySelector(".cell_output"),
       stored: root.querySelector(".cell_output"), torch: tag("torch"), check: tag("check"), summary: tag("check-summary"), ran: false,
     };
   });
@@ -56,14 +56,9 @@
   const voice = make("p", { className: "live-voice" });
   voice.setAttribute("role", "status");
   const announce = (text) => { voice.textContent = text; };
-  const words = make("span", { className: "live-words" });
-  const all = make("button", { type: "button", className: "live-button", textContent: "Run all" });
+  const bar = document.querySelector(".live-page"), [words, all] = bar.children; // tools/web/live.mjs puts them there
+  all.disabled = false;
   const clear = make("button", { type: "button", className: "live-button", textContent: "Reset page", hidden: true });
-  const bar = make("div", { className: "live-page" }, words);
-  bar.setAttribute("role", "group");
-  bar.setAttribute("aria-label", "Code on this page");
-  blocks[0].before(bar);
-  document.documentElement.classList.add("live-ready");
 
   function unable() {
     if (location.protocol === "file:") return "from a file: open the site from a web server (make serve)";
@@ -74,11 +69,11 @@
   const why = unable();
   if (why) {
     bar.classList.add("live-unable");
+    for (const empty of [all, ...document.querySelectorAll(".live-bar")]) empty.remove();
     words.textContent = `The code on this page cannot run ${why}. Everything reads as it is, or open the page in Colab (the rocket above).`;
     return;
   }
-  words.textContent = "Run a cell, change it, run it again: its Python runs in your browser. The first Run loads 9 MB, and as much again if the page draws.";
-  bar.append(all, clear, voice);
+  bar.append(clear, voice);
   all.onclick = () => runTo(cells.length - 1, true);
   clear.onclick = () => {
     const count = Object.keys(stored()).length;
@@ -98,14 +93,14 @@
     return made;
   };
   for (const cell of cells) {
-    cell.bar = make("div", { className: "live-bar" });
+    cell.bar = cell.input.querySelector(".live-bar");
     cell.status = make("span", { className: "live-status" });
     if (cell.torch) {
       cell.status.textContent = "This cell needs PyTorch, which does not run in a browser. Nothing below depends on it.";
       cell.bar.append(cell.status);
     } else {
       const n = cell.number;
-      cell.run = button("Run", `Run cell ${n}`, () => runTo(cell.index));
+      cell.run = button("Run", `Run cell ${n}`, () => { if (!busy(cell)) runTo(cell.index); });
       cell.run.classList.add("live-run");
       cell.edit = button("Edit", `Edit cell ${n}`, () => edit(cell));
       cell.stop = button("Stop", `Stop cell ${n}`, () => stop());
@@ -120,8 +115,10 @@
         if (!String(getSelection())) edit(cell, offset(cell.pre, event));
       });
     }
-    cell.input.append(cell.bar);
   }
+
+  // Not `disabled`: a button that becomes so loses the focus, and with it the place of who works by keyboard.
+  const busy = (cell) => cell.run.hasAttribute("aria-disabled");
 
   function say(cell, text, ...more) {
     cell.status.replaceChildren(text, ...more);
@@ -139,7 +136,8 @@
     cell.code = cell.source;
     cell.ran = false;
     if (cell.area) cell.area.value = cell.source;
-    cell.pre.replaceChildren(...cell.original.map((node) => node.cloneNode(true)));
+    if (cell.original) cell.pre.replaceChildren(...cell.original);
+    cell.original = null;
     if (cell.output !== cell.stored) {
       cell.output.remove();
       if (cell.stored) cell.place.append(cell.stored);
@@ -205,7 +203,7 @@
       runTo(cell.index);
     } else if (event.key === "Escape") {
       event.preventDefault();
-      (cell.run.disabled ? cell.stop : cell.run).focus();
+      (busy(cell) ? cell.stop : cell.run).focus();
     } else if (event.key === "Enter") { // the next line begins where this one does, or deeper after a colon
       const line = area.value.slice(0, area.selectionStart).split("\n").pop();
       insert(`\n${/^ */.exec(line)[0]}${/:\s*(#.*)?$/.test(line) ? "    " : ""}`);
@@ -245,6 +243,7 @@
       parts.push(cell.code.slice(end, match.index), make("span", { className: name, textContent: match[0] }));
       end = match.index + match[0].length;
     }
+    cell.original ??= [...cell.pre.childNodes];
     cell.pre.replaceChildren(...parts, `${cell.code.slice(end)}\n`);
   }
 
@@ -256,7 +255,9 @@
     if (starting) return starting;
     starting = new Promise((resolve, reject) => {
       interrupt = self.crossOriginIsolated && typeof SharedArrayBuffer !== "undefined" ? new Uint8Array(new SharedArrayBuffer(1)) : null;
-      worker = new Worker(new URL("live-worker.mjs", HERE), { type: "module" });
+      const file = new URL("live-worker.mjs", HERE);
+      let modules = false; // a browser that knows module workers asks for the type
+      worker = new Worker(file, { get type() { modules = true; return "module"; } });
       const mine = worker;
       let up = false;
       worker.onmessage = ({ data }) => {
@@ -267,14 +268,22 @@
       };
       worker.onerror = (event) => {
         if (worker !== mine) return;
-        const error = new Error(event.message || "the worker did not start");
-        if (up) current?.done({ type: "dead", text: error.message });
-        else reject(error);
+        if (up) current?.done({ type: "dead", text: event.message || "no reason given" });
+        else if (!modules) reject(unloaded("This browser is too old to run Python: its workers load no modules.", event.message));
+        else if (event.message) reject(new Error(event.message));
+        else { // no network, or a rule that forbids workers
+          fetch(file).then((answer) => {
+            if (!answer.ok) throw new Error(`${answer.status} for ${file.pathname}`);
+            reject(unloaded("Python could not be started: the browser blocks the page's worker.", "a rule of the site, or an extension of the browser"));
+          }).catch(reject);
+        }
       };
       worker.postMessage({ type: "start", interrupt });
     });
     return starting;
   }
+
+  const unloaded = (said, text) => Object.assign(new Error(text || ""), { said });
 
   function forget() { // the worker is gone, and with it all that cells computed
     worker?.terminate();
@@ -358,7 +367,7 @@
         if (job.started) tellBoth(`Running, ${seconds} s${seconds > 20 ? " (a browser takes longer than a notebook; Stop ends it)" : ""}`);
       };
       const timer = setInterval(tick, 1000);
-      for (const each of new Set([cell, target])) { each.stop.hidden = false; each.run.disabled = true; }
+      for (const each of new Set([cell, target])) { each.stop.hidden = false; each.run.setAttribute("aria-disabled", "true"); }
       cell.root.setAttribute("aria-busy", "true");
       cell.fresh = true;
       cell.output?.classList.add("live-stale");
@@ -375,7 +384,7 @@
         lost(error);
       }
       function lost(error) {
-        if (current === job) { forget(); done({ type: "lost", text: String(error?.message ?? error) }); }
+        if (current === job) { forget(); done({ type: "lost", said: error.said, text: String(error?.message ?? error) }); }
       }
       function done(data) {
         if (current !== job) return;
@@ -384,7 +393,7 @@
         for (const each of new Set([cell, target])) {
           const held = document.activeElement === each.stop;
           each.stop.hidden = true;
-          each.run.disabled = false;
+          each.run.removeAttribute("aria-disabled");
           if (held) each.run.focus();
         }
         cell.root.removeAttribute("aria-busy");
@@ -400,7 +409,8 @@
           say(cell, `Python broke down (${data.text}). It starts anew at the next Run.`);
         } else {
           cell.output?.classList.remove("live-stale");
-          say(cell, "Python could not be loaded. Is there a network? The page reads as it is, and Run tries again. ", make("small", { textContent: `(${data.text.split("\n")[0].slice(0, 160)})` }));
+          const reason = data.text.split("\n")[0].slice(0, 160), small = reason ? [make("small", { textContent: `(${reason})` })] : [];
+          say(cell, `${data.said ?? "Python could not be loaded. Is there a network?"} The page reads as it is, and Run tries again. `, ...small);
         }
         if (cell === target || !cell.ran) announce(`Cell ${cell.number}: ${cell.status.textContent}`);
         if (fold && !cell.ran && data.type !== "stopped") fold.open = true;
