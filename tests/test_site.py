@@ -32,7 +32,11 @@ CONTENT = [p for p in PAGES if p not in GENERATED and p != "index.html"]
 WIDTHS = {"desktop": 1400, "phone": 390}
 MOST_BYTES = 250 * 1024  # of a page and what it loads by itself, sent as every static host sends text: gzip
 MOST_REQUESTS = 30
-MOST_SHIFT = 0.05
+MOST_SHIFT = 0.1
+MOST_SCRIPT = (
+    48 * 1024
+)  # of a page's scripts, and of the one stylesheet that a page waits for, sent the same way
+MOST_STYLE = 24 * 1024
 
 if not PAGES and not os.environ.get("CONVNETS_SITE"):
     pytest.skip("no website in _build/html: `make book` builds it", allow_module_level=True)
@@ -94,6 +98,23 @@ def test_nothing_comes_from_another_host(page):
     for tag in soup(page).find_all(["script", "img", "link", "source", "iframe"]):
         address = tag.get("src") or (tag.get("href") if "stylesheet" in tag.get("rel", []) else None) or ""
         assert not address.startswith(("http:", "https:", "//")), address
+
+
+@pytest.mark.parametrize("page", CONTENT)
+def test_what_a_page_waits_for(page):
+    """One stylesheet before anything is drawn, no script; and little of both: what makes a page fast everywhere."""
+    head = soup(page).head
+    scripts = head.find_all("script", src=True)
+    assert all(script.has_attr("defer") or script.get("type") == "module" for script in scripts)
+    assert not soup(page).body.find_all("script", src=True)
+    sheets = [link for link in head.find_all("link", rel="stylesheet") if link.get("media") != "print"]
+    assert [Path(link["href"]).name for link in sheets] == ["site.css"]
+    size = {
+        tag: len(sent((SITE / page).parent / address))
+        for tag, address in [(s, s["src"]) for s in scripts] + [("css", sheets[0]["href"])]
+    }
+    assert size.pop("css") <= MOST_STYLE
+    assert sum(size.values()) <= MOST_SCRIPT, size.values()
 
 
 @pytest.mark.parametrize("page", CONTENT)
@@ -327,6 +348,27 @@ def test_what_scrolls_is_reached_by_keyboard(browser, address):
     assert tab.locator('article pre[tabindex="0"]').count() > 0
     tab.set_viewport_size({"width": 1400, "height": 900})
     tab.wait_for_function("!document.querySelector('article .course-formula[tabindex]')", timeout=30_000)
+    tab.context.close()
+
+
+@pytest.mark.browser
+def test_what_is_far_below_waits_and_links_inside_a_page_land(browser, address):
+    """A page that opens at its top lays out what comes near; one that opens or jumps elsewhere has exact places."""
+    page, place = "notebooks/06_numpy_network.html", "three-questions"
+    waits = "id => !document.querySelector(`#${id} summary`).checkVisibility({ contentVisibilityAuto: true })"
+    lands = "id => Math.abs(document.getElementById(id).getBoundingClientRect().top - 64) < 40"
+    tab = open_page(browser, address, page)
+    assert tab.evaluate(waits, place)
+    assert not [name for name in tab.requests if "_course/figures/" in name and name.endswith(".js")]
+    tab.locator(f'.bd-toc-nav a[href="#{place}"]').click()
+    tab.wait_for_function(lands, arg=place)
+    assert not tab.evaluate(waits, place)
+    tab.context.close()
+    tab = open_page(browser, address, f"{page}#{place}", 390)
+    assert not tab.evaluate(waits, place)
+    tab.wait_for_function(lands, arg=place)
+    tab.evaluate("document.fonts.ready")
+    assert tab.evaluate(lands, place)
     tab.context.close()
 
 

@@ -35,8 +35,12 @@ from tools.course import ROOT, config
 SKIPPED = {"book/front/progress", "book/front/instructors"}  # of use on the site only
 PAPER = {"prefer_css_page_size": True, "format": "A4", "tagged": True, "outline": True}
 
-# Pictures that wait until they are scrolled to would be missing on paper.
+# Pictures that wait until they are scrolled to would be missing on paper, and figures would not have begun.
 READY = """async () => {
+    dispatchEvent(new Event('course:figures'));
+    const figures = [...document.querySelectorAll('[data-script]')];
+    const begun = figures.map(figure => customElements.whenDefined(figure.localName));
+    await Promise.race([Promise.all(begun), new Promise(done => setTimeout(done, 5000))]);
     for (const image of document.images) { image.loading = 'eager' }
     await Promise.all([...document.images].map(image => image.decode().catch(() => {})));
     await document.fonts.ready;

@@ -40,16 +40,14 @@ def overview(page: str) -> bool:
     return page in ("book/front/home.html", "book/front/progress.html")
 
 
-# Which page gets which file of `book/site`, in this order. Scripts are deferred, a file that does not exist
-# is left out, and every other file of the folder is copied, for a script to fetch. A page is named as in
-# "notebooks/03_convolution_layer.html".
+# Which page gets which file of `book/site`, in this order. Scripts are deferred, `print.css` is for paper,
+# the other stylesheets are a part of the site's own. A file that does not exist is left out, every other file
+# of the folder is copied, for a script to fetch. A page is named as in "notebooks/03_convolution_layer.html".
 GETS: dict[str, Callable[[str], bool]] = {
     "page.js": content,
     "print.css": content,
-    "progress.css": content,
     "progress.js": content,
     "progress-overview.js": overview,
-    "live.css": live.live,
     "live.js": live.live,
 }
 

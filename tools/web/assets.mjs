@@ -8,8 +8,21 @@ import { PurgeCSS } from "purgecss";
 
 const KATEX = path.dirname(createRequire(import.meta.url).resolve("katex"));
 
-// Left out: what the course has another way (icons, formulas), and what serves nothing on its pages.
-export const LEFT_OUT = /fontawesome|mathjax|thebe|togglebutton|design-tabs/i;
+// Left out: what the course has another way (icons, formulas, copying), and what serves nothing on its pages.
+export const LEFT_OUT = /fontawesome|mathjax|thebe|togglebutton|design-tabs|copybutton\.js|clipboard/i;
+
+// The stylesheet of book/site that only paper needs; the others are a part of the site's one stylesheet.
+export const PAPER = "print.css";
+
+// What a script of the theme does in its own way: page.js gives Tab stops to what scrolls, and asks no box for its size
+// before it is laid out; the contents at the side are scrolled, and the header measured, when the page is laid out anyway.
+const SIDE = '((function(){if(!document.querySelector(".bd-docs-nav"))return;';
+const TOP = '((function(){var t=document.getElementById("pst-back-to-top"),e=';
+const CHANGED = [
+  { file: /bootstrap\.js$/, from: `mo${TOP}`, to: `requestAnimationFrame${TOP}` },
+  { file: /pydata-sphinx-theme\.js$/, from: '"complete"===document.readyState?T():window.addEventListener("load",T)', to: "0" },
+  { file: /pydata-sphinx-theme\.js$/, from: `e${SIDE}`, to: `requestAnimationFrame${SIDE}` },
+];
 
 // Every file below a folder, by its path inside it.
 const files = (folder) => (existsSync(folder) ? readdirSync(folder, { recursive: true, withFileTypes: true }) : [])
@@ -29,7 +42,11 @@ function copy(from, to) {
 
 export function bundleScripts({ raw, html }, names) {
   const parts = names.map((name) => {
-    const code = readFileSync(path.join(raw, name), "utf8").replace(/^\/\/# sourceMappingURL=.*$/m, "");
+    let code = readFileSync(path.join(raw, name), "utf8").replace(/^\/\/# sourceMappingURL=.*$/m, "");
+    for (const { from, to } of CHANGED.filter(({ file }) => file.test(name))) {
+      if (code.split(from).length !== 2) throw new Error(`${name}: the theme has changed, and has no longer ${from}`);
+      code = code.replace(from, () => to);
+    }
     return transformSync(code, { minifyWhitespace: true, minifySyntax: true, legalComments: "inline", target: "es2020" }).code;
   });
   mkdirSync(path.join(html, "_course"), { recursive: true });
@@ -39,8 +56,15 @@ export function bundleScripts({ raw, html }, names) {
 // Copy what pages refer to, and what their scripts fetch.
 export function addSiteFiles({ raw, html, own, all }) {
   const pages = all.map((name) => readFileSync(path.join(html, name), "utf8"));
-  for (const name of files(own)) copy(path.join(own, name), path.join(html, "_course", name));
-  const ours = new Set([...files(own), "site.js", "site.css"]);
+  const ours = new Set(["site.js", "site.css", ...files(own).filter((name) => !name.endsWith(".css") || name === PAPER)]);
+  for (const name of files(own).filter((file) => ours.has(file))) {
+    const [from, to] = [path.join(own, name), path.join(html, "_course", name)];
+    if (!/\.(m?js|css)$/.test(name)) copy(from, to);
+    else {
+      mkdirSync(path.dirname(to), { recursive: true });
+      writeFileSync(to, transformSync(readFileSync(from, "utf8"), { loader: name.endsWith("css") ? "css" : "js", minify: true, target: name.endsWith("css") ? [] : "es2022" }).code);
+    }
+  }
   for (const name of files(path.join(html, "_course"))) {
     const shown = name.startsWith("figures/") && pages.some((page) => page.includes(name));
     if (!ours.has(name) && !shown && !name.startsWith("fonts/")) rmSync(path.join(html, "_course", name));
@@ -58,7 +82,7 @@ export function addSiteFiles({ raw, html, own, all }) {
 }
 
 // One stylesheet: the theme's and ours in their order, KaTeX's before ours, without rules that no page can use.
-export async function writeStyles({ html, raw, all }, names) {
+export async function writeStyles({ html, raw, own, all }, names) {
   const target = path.join(html, "_course/site.css");
   const kept = path.join(raw, "stylesheets.json"); // for a build that finishes no page
   if (names) writeFileSync(kept, JSON.stringify(names));
@@ -68,18 +92,21 @@ export async function writeStyles({ html, raw, all }, names) {
     (_, other) => read(path.posix.join(path.posix.dirname(name), other)),
   );
   const fonts = readFileSync(path.join(KATEX, "katex.css"), "utf8").replace(/,\s*url\([^)]*\.(?:woff|ttf)\) format\("(?:woff|truetype)"\)/g, "");
-  const css = [...sheets.slice(0, -1).map(read), fonts, read(sheets.at(-1))].join("\n").replaceAll('@charset "utf-8";', "");
+  const ours = files(own).filter((name) => name.endsWith(".css") && name !== PAPER).sort().map((name) => readFileSync(path.join(own, name), "utf8"));
+  const css = [...sheets.slice(0, -1).map(read), fonts, read(sheets.at(-1)), ...ours].join("\n").replaceAll('@charset "utf-8";', "");
   const scripts = files(path.join(html, "_course")).filter((name) => /\.m?js$/.test(name)).map((name) => `_course/${name}`);
-  const content = [...all, ...scripts].map((name) => ({
-    raw: readFileSync(path.join(html, name), "utf8"),
-    extension: path.extname(name).slice(1),
-  }));
+  const content = [...all, ...scripts].map((name) => {
+    const [file, extension] = [readFileSync(path.join(html, name), "utf8"), path.extname(name).slice(1)];
+    return { raw: extension === "html" ? file.match(/<[^>]+>/g).join() : file, extension }; // of pages, no prose
+  });
   const [purged] = await new PurgeCSS().purge({
     content,
     css: [{ raw: css }],
     keyframes: true,
-    dynamicAttributes: ["data-theme", "data-mode", "data-bs-theme", "data-popper-placement", "data-popper-reference-hidden", "open", "aria-expanded"],
+    variables: true,
+    dynamicAttributes: ["data-theme", "data-mode", "data-top", "data-bs-theme", "data-popper-placement", "data-popper-reference-hidden", "open", "aria-expanded"],
     safelist: { greedy: [/tooltip/, /data-popper/] },
+    blocklist: [/^(bs-popover|popover|carousel|list-group|modal|offcanvas|toast|version-switcher)/], // scripts of the theme name them
     defaultExtractor: (text) => text.match(/[\w-]+/g) ?? [],
   });
   // Of KaTeX's fonts, those that a rule names which is still there.

@@ -5,23 +5,27 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { parse, serialize } from "parse5";
-import { LEFT_OUT, addSiteFiles, bundleScripts, writeStyles } from "./assets.mjs";
+import { LEFT_OUT, PAPER, addSiteFiles, bundleScripts, writeStyles } from "./assets.mjs";
 import { all, append, element, empty, first, get, hasClass, nodes, remove, replace, set, tags, text } from "./dom.mjs";
+import { far } from "./far.mjs";
 import { formulas } from "./formulas.mjs";
 import { icons } from "./icons.mjs";
+import { live } from "./live.mjs";
 import { figures, later, pictures } from "./pictures.mjs";
 import { repair } from "./repair.mjs";
 
 const job = JSON.parse(readFileSync(0, "utf8"));
 const problems = [];
 
-// Before anything is drawn: light or dark, as the reader chose or as the machine is set.
+// Before anything is drawn: light or dark, as the reader chose or as the machine is set. And whether the page opens
+// at its top: then what is far below is laid out when it comes near (page.css). Elsewhere its place must be exact.
 const SCHEME = `(() => {
   const root = document.documentElement.dataset;
   let mode;
   try { mode = localStorage.getItem("mode"); } catch {}
   root.mode = mode || "auto";
   root.theme = root.mode === "auto" ? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light") : root.mode;
+  if (!location.hash && performance.getEntriesByType?.("navigation")[0]?.type === "navigate") root.top = "";
 })();`;
 
 // What the theme and Jupyter Book add to every page and the course does without. Anything else stops the build.
@@ -50,9 +54,11 @@ function finish({ name, gets }) {
   const used = new Set();
 
   const words = description(article);
-  const ours = figures(article, job, used);
+  const ours = figures(article, { ...job, root }, used);
   pictures(article, { ...job, root, folder }, used);
   later(article, { ...job, root }, used);
+  if (gets.includes("live.js")) live(article);
+  far(article); // before formulas are set: their TeX is about as long as what it shows
   for (const script of tags(page, "script").filter((e) => !get(e, "src") && !/json/.test(get(e, "type") ?? ""))) {
     const code = text(script);
     const written = code.match(/^\s*document\.write\(`([\s\S]*)`\);\s*$/)?.[1];
@@ -89,8 +95,8 @@ function finish({ name, gets }) {
       parts.push(element("link", { rel: "preload", href, as: "font", type: "font/woff2", crossorigin: "" }));
     }
   }
-  const sheets = ["site.css", ...gets.filter((file) => file.endsWith(".css"))];
-  parts.push(...sheets.map((file) => element("link", { rel: "stylesheet", href: `${root}_course/${file}` })));
+  parts.push(element("link", { rel: "stylesheet", href: `${root}_course/site.css` }));
+  if (gets.includes(PAPER)) parts.push(element("link", { rel: "stylesheet", href: `${root}_course/${PAPER}`, media: "print" })); // nothing waits for it
   const scripts = ["_course/site.js", ...sources.filter((s) => OF_SEARCH.test(s)).map(here)];
   scripts.push(...gets.filter((file) => file.endsWith(".js")).map((file) => `_course/${file}`), ...ours);
   for (const src of scripts) parts.push(element("script", { src: root + src, ...(src.endsWith(".mjs") ? { type: "module" } : { defer: "" }) }));

@@ -65,18 +65,20 @@ export function pictures(article, { raw, html, root, folder }, used) {
   }
 }
 
-// The scripts that cells put out go into files, which the head names once each. Returns their paths.
-export function figures(article, { html }, used) {
+// The scripts that cells put out go into files: that of a figure is named by the figure, for page.js to fetch it when
+// the figure is about to be seen. Returns the paths of the others, which the head names once each.
+export function figures(article, { html, root }, used) {
   const found = [];
   for (const script of tags(article, "script")) {
     const type = get(script, "type") ?? "text/javascript";
     if (type.endsWith("json") || !ancestor(script, (e) => hasClass(e, "cell_output"))) continue;
     const code = text(script);
     const before = script.parentNode.childNodes.slice(0, script.parentNode.childNodes.indexOf(script));
-    const figure = before.reverse().find((e) => e.tagName?.includes("-"))?.tagName;
-    const file = store(html, "figures", figure ?? "cell", type === "module" ? "mjs" : "js", code);
+    const figure = before.reverse().find((e) => e.tagName?.includes("-"));
+    const file = store(html, "figures", figure?.tagName ?? "cell", type === "module" ? "mjs" : "js", code);
     used.add(file);
-    if (!found.includes(file)) found.push(file);
+    if (figure && type !== "module") set(figure, "data-script", root + file);
+    else if (!found.includes(file)) found.push(file);
     remove(script);
   }
   return found;
