@@ -216,11 +216,6 @@ def open_page(browser, address, page, width=1400, scheme="light", **settings):
     return tab
 
 
-# Lays out what is far below the screen, which waits until it comes near, and what page.js does then.
-WHOLE = """() => { delete document.documentElement.dataset.top;
-    return new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done))) }"""
-
-
 def weigh(page: str, requests: list[str]) -> dict[str, int]:
     """Requests and bytes of a page before its reader does anything; lazily loaded pictures apart."""
     lazy = {
@@ -312,7 +307,6 @@ def test_page_in_browser(browser, address, web, page, record_property):
         assert weight["requests"] <= MOST_REQUESTS, tab.requests
         assert weight["sent"] <= MOST_BYTES, weight
         assert tab.evaluate("shifted") < MOST_SHIFT
-        tab.evaluate(WHOLE)
         tab.evaluate((web / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8"))
         for width in widths:
             for scheme in ("light", "dark"):
@@ -339,11 +333,6 @@ def test_what_scrolls_is_reached_by_keyboard(browser, address):
     stuck = """() => [...document.querySelectorAll('article *')].filter(e => e.scrollWidth > e.clientWidth + 1
         && ['auto', 'scroll'].includes(getComputedStyle(e).overflowX) && e.clientWidth && e.tabIndex < 0
         && e.checkVisibility() && !e.querySelector('[tabindex="0"], a[href], button, input')).map(e => e.tagName + '.' + e.className).slice(0, 5)"""
-    far = tab.locator("article section section pre").last  # gets its Tab stop when it comes near
-    assert not far.get_attribute("tabindex")
-    far.scroll_into_view_if_needed()
-    tab.wait_for_function("e => e.scrollWidth <= e.clientWidth || e.tabIndex === 0", arg=far.element_handle())
-    tab.evaluate(WHOLE)
     tab.wait_for_function(f"({stuck})().length === 0", timeout=30_000)
     assert tab.locator('article pre[tabindex="0"]').count() > 0
     tab.set_viewport_size({"width": 1400, "height": 900})
@@ -352,20 +341,16 @@ def test_what_scrolls_is_reached_by_keyboard(browser, address):
 
 
 @pytest.mark.browser
-def test_what_is_far_below_waits_and_links_inside_a_page_land(browser, address):
-    """A page that opens at its top lays out what comes near; one that opens or jumps elsewhere has exact places."""
+def test_links_inside_a_page_land_past_figures_that_have_not_begun(browser, address):
+    """Figures begin when they come near: neither from the contents nor by its address is a section missed."""
     page, place = "notebooks/06_numpy_network.html", "three-questions"
-    waits = "id => !document.querySelector(`#${id} summary`).checkVisibility({ contentVisibilityAuto: true })"
     lands = "id => Math.abs(document.getElementById(id).getBoundingClientRect().top - 64) < 40"
     tab = open_page(browser, address, page)
-    assert tab.evaluate(waits, place)
     assert not [name for name in tab.requests if "_course/figures/" in name and name.endswith(".js")]
     tab.locator(f'.bd-toc-nav a[href="#{place}"]').click()
     tab.wait_for_function(lands, arg=place)
-    assert not tab.evaluate(waits, place)
     tab.context.close()
     tab = open_page(browser, address, f"{page}#{place}", 390)
-    assert not tab.evaluate(waits, place)
     tab.wait_for_function(lands, arg=place)
     tab.evaluate("document.fonts.ready")
     assert tab.evaluate(lands, place)

@@ -26,11 +26,6 @@
   for (const box of document.querySelectorAll(BOXES.split(", ").map((b) => `article ${b}`).join())) watch.observe(box);
 })();
 
-// Who jumps inside the page must land at the right place: then all of it is laid out (page.css).
-addEventListener("click", (event) => {
-  if (event.target.closest?.('a[href^="#"]')) delete document.documentElement.dataset.top;
-}, true);
-
 // A figure begins when it is about to be seen: its script is fetched, and its data where it has much.
 (() => {
   const asked = new Set();

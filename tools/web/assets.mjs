@@ -104,7 +104,7 @@ export async function writeStyles({ html, raw, own, all }, names) {
     css: [{ raw: css }],
     keyframes: true,
     variables: true,
-    dynamicAttributes: ["data-theme", "data-mode", "data-top", "data-bs-theme", "data-popper-placement", "data-popper-reference-hidden", "open", "aria-expanded"],
+    dynamicAttributes: ["data-theme", "data-mode", "data-bs-theme", "data-popper-placement", "data-popper-reference-hidden", "open", "aria-expanded"],
     safelist: { greedy: [/tooltip/, /data-popper/] },
     blocklist: [/^(bs-popover|popover|carousel|list-group|modal|offcanvas|toast|version-switcher)/], // scripts of the theme name them
     defaultExtractor: (text) => text.match(/[\w-]+/g) ?? [],

@@ -7,7 +7,6 @@ import path from "node:path";
 import { parse, serialize } from "parse5";
 import { LEFT_OUT, PAPER, addSiteFiles, bundleScripts, writeStyles } from "./assets.mjs";
 import { all, append, element, empty, first, get, hasClass, nodes, remove, replace, set, tags, text } from "./dom.mjs";
-import { far } from "./far.mjs";
 import { formulas } from "./formulas.mjs";
 import { icons } from "./icons.mjs";
 import { live } from "./live.mjs";
@@ -17,15 +16,13 @@ import { repair } from "./repair.mjs";
 const job = JSON.parse(readFileSync(0, "utf8"));
 const problems = [];
 
-// Before anything is drawn: light or dark, as the reader chose or as the machine is set. And whether the page opens
-// at its top: then what is far below is laid out when it comes near (page.css). Elsewhere its place must be exact.
+// Before anything is drawn: light or dark, as the reader chose or as the machine is set.
 const SCHEME = `(() => {
   const root = document.documentElement.dataset;
   let mode;
   try { mode = localStorage.getItem("mode"); } catch {}
   root.mode = mode || "auto";
   root.theme = root.mode === "auto" ? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light") : root.mode;
-  if (!location.hash && performance.getEntriesByType?.("navigation")[0]?.type === "navigate") root.top = "";
 })();`;
 
 // What the theme and Jupyter Book add to every page and the course does without. Anything else stops the build.
@@ -58,7 +55,6 @@ function finish({ name, gets }) {
   pictures(article, { ...job, root, folder }, used);
   later(article, { ...job, root }, used);
   if (gets.includes("live.js")) live(article);
-  far(article); // before formulas are set: their TeX is about as long as what it shows
   for (const script of tags(page, "script").filter((e) => !get(e, "src") && !/json/.test(get(e, "type") ?? ""))) {
     const code = text(script);
     const written = code.match(/^\s*document\.write\(`([\s\S]*)`\);\s*$/)?.[1];
