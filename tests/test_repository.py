@@ -442,18 +442,18 @@ def test_import_has_no_side_effect():
 
 
 def test_the_list_of_figures_leads_to_each_of_them():
-    """A row of book/back/figures.md for every figure that moves; the sections that it names show one."""
+    """An item of book/back/figures.md for every figure that moves; the sections that it names show one."""
     page = (ROOT / "book/back/figures.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (?!figure|---)(.+?) \|$", page, flags=re.M)
+    items = re.findall(r"^\* (.+)$", page, flags=re.M)
     shown = set()
-    for row in rows:
-        sections = re.findall(r"\[(\d+\.\d+)\]\(\.\./\.\./notebooks/(\w+)\.ipynb\)", row.split(" | ")[1])
-        assert sections, row
+    for item in items:
+        sections = re.findall(r"\[(\d+\.\d+)\]\(\.\./\.\./notebooks/(\w+)\.ipynb\)", item)
+        assert sections, item
         for number, name in sections:
             chapter = (ROOT / f"book/chapters/{name}.md").read_text(encoding="utf-8")
             section = re.search(rf"^## {re.escape(number)} .*?(?=^## )", chapter, flags=re.M | re.S)
             calls = re.findall(r"^figures\.(\w+)\(", section[0], flags=re.M)
-            assert calls, (row, number)
+            assert calls, (item, number)
             shown |= set(calls)
     everywhere = {
         call
@@ -461,4 +461,4 @@ def test_the_list_of_figures_leads_to_each_of_them():
         for call in re.findall(r"^figures\.(\w+)\(", path.read_text(encoding="utf-8"), flags=re.M)
     }
     assert shown == everywhere
-    assert len(rows) == len(everywhere)
+    assert len(items) == len(everywhere)
