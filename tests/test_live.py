@@ -12,6 +12,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -201,6 +203,18 @@ def test_archives_are_complete_and_small(tmp_path):
         live.pack(live.archives()[name], tmp_path / "a.zip")
         assert first == (tmp_path / "a.zip").read_bytes()
         assert len(first) < most
+
+
+def test_the_figures_of_live_pages_find_their_files_in_the_archives(tmp_path):
+    code = "\n".join(text for path in live.live_notebooks() for text in live.code_of(path))
+    names = sorted(set(re.findall(r"\bfigures\.(\w+)\(", code)))
+    assert len(names) >= 6
+    for files in live.archives().values():  # the three lie over one another, as in the browser
+        live.pack(files, tmp_path / "a.zip")
+        shutil.unpack_archive(tmp_path / "a.zip", tmp_path / "course")
+    shows = [f"assert len(figures.{name}()._repr_mimebundle_()[0]['text/html']) > 1000" for name in names]
+    code = "\n".join(["from utils import figures", *shows])
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path / "course", check=True, timeout=120)
 
 
 def test_a_wrong_setting_is_named(monkeypatch):

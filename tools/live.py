@@ -89,7 +89,8 @@ def archives() -> dict[str, list[Path]]:
     }
     code = "\n".join(text for path in live_notebooks() for text in code_of(path))
     records = [*ROOT.glob("benchmarks/results/*.json"), *ROOT.glob("experiments/results/*.json")]
-    figures = [file for kind in ("*.js", "*.png") for file in (ROOT / "utils/figures").rglob(kind)]
+    kinds = ("*.js", "*.png", "*.npz", "*.json")
+    figures = [file for kind in kinds for file in (ROOT / "utils/figures").rglob(kind)]
     return {
         "utils": sorted(files | {record for record in records if record.name in code}),
         "sample": sorted((ROOT / "utils/datasets").rglob("*.gz")),

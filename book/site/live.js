@@ -372,6 +372,7 @@
       cell.fresh = true;
       cell.output?.classList.add("live-stale");
       say(cell, "Running");
+      if (target !== cell) say(target, `First what stands above. Cell ${cell.number}: Running`); // not what it said last time
       if (!starting) { what = "Python"; announce("Loading Python"); say(cell, "Loading Python"); }
       try {
         if (interrupt) interrupt[0] = 0;
