@@ -7,7 +7,7 @@ PY     := $(VENV)/bin/python
 PORT   ?= 8000
 
 PAGES  := _config.yml book/_toc.yml $(wildcard book/front/* book/back/* book/assets/* book/site/* tools/web/*.mjs tools/web/package-lock.json)
-SOURCES := $(wildcard book/chapters/*.md book/exercises/*.md) $(shell find utils tools -name '*.py') requirements.txt
+SOURCES := $(wildcard book/chapters/*.md book/exercises/*.md) $(shell find utils tools -name '*.py') $(wildcard utils/figures/built/*.js) requirements.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help book lite pdf test notebooks exercises lab serve format clean

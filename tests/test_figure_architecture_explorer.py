@@ -140,6 +140,32 @@ def test_the_table_is_the_record(show):
     assert totals["activations alive at once"] == format_bytes(RECORD["squeezenet1_1"]["peak"])
 
 
+def test_the_width_of_the_picture_among_the_receptive_fields(show):
+    """A line where a window is as wide as the picture: between bars that see less and bars that see more."""
+    _, element = show(
+        figures.architecture_explorer(("resnet18", "lenet5", "alexnet"), quantity="receptive field")
+    )
+    for scale in ("linear", "logarithmic"):
+        element.locator("[data-choose=scale]").select_option(scale)
+        labels = element.locator(".plot span").all_inner_texts()
+        assert labels == ["the picture: 224", "the picture: 32"]
+        for side, name, width in (("left", "resnet18", 224), ("right", "lenet5", 32)):
+            plot = element.locator(f"[data-side={side}] .plot")
+            line = float(plot.locator("line.width").get_attribute("y1"))
+            tops = plot.locator("rect[style]:not(.all)").evaluate_all(
+                "all => all.map(e => +e.getAttribute('y'))"
+            )
+            fields = [abs(row[7]) for row in RECORD[name]["rows"] if row[7]]
+            assert len(tops) == len(fields)
+            for top, seen in zip(tops, fields, strict=True):
+                assert (top > line + 1e-6, top < line - 1e-6) == (seen < width, seen > width), seen
+    element.locator("[data-choose=left]").select_option("alexnet")
+    element.locator("[data-choose=scale]").select_option("linear")  # to 200 only: its windows are smaller
+    assert element.locator(".plot span").all_inner_texts() == ["the picture: 32"]
+    element.locator("[data-choose=quantity]").select_option("parameters")
+    assert element.locator(".plot .width").count() == 0
+
+
 def test_an_own_network(show):
     model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 5))
     _, element = show(figures.architecture_explorer((), own={"<mine> & so": (model, (1, 3, 8, 8))}))

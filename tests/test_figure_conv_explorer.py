@@ -219,7 +219,13 @@ def test_explorer_writes_long_numbers_short_and_shows_them_whole_while_typing(sh
     element.locator("[data-option=stride]").focus()
     field.focus()
     assert field.input_value() == "−12345.678"
-    press(tab, "End", "ArrowLeft", "Backspace")  # the caret moves inside of what is typed
+    press(tab, "F2", "ArrowLeft", "Backspace")  # the caret moves inside of what is typed
     assert field.input_value() == "−12345.68"
     press(tab, "ArrowRight", "ArrowRight")  # and past its end to the next cell
     assert element.evaluate("e => e.shadowRoot.activeElement.dataset.cell") == "x,0,0,1"
+    press(tab, "ArrowLeft", "Enter", "Home", "Delete")  # Home: to the begin of what is typed
+    assert field.input_value() == "12345.68"
+    press(tab, "End", "Backspace")
+    assert field.input_value() == "12345.6"
+    tab.keyboard.press("End")  # and from its end to that of the row
+    assert element.evaluate("e => e.shadowRoot.activeElement.dataset.cell") == "x,0,0,5"

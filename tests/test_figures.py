@@ -2,15 +2,16 @@
 
 import base64
 import io
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.browser import run_in_node
-from tools import draw_figures
+from tests.browser import REQUIRED, run_in_node
+from tools import build_figures, draw_figures
+from tools.site_node import SITE_TOOLS, install
 from utils import figures
-from utils.figures._figure import _squeezed
 
 MAKE = draw_figures.SHOWN
 
@@ -37,6 +38,7 @@ def test_script_is_small_and_alone(name):
     assert "export " not in text
     assert "http" not in text
     assert "</script" not in text
+    assert "<!--" not in text
 
 
 @pytest.mark.parametrize("name", MAKE)
@@ -90,18 +92,81 @@ def test_numbers_are_read_and_written_alike(tmp_path):
     assert "pass 3" in run_in_node("kit.test.mjs", fixtures, tmp_path)
 
 
+START = """(figure, n) => {
+    const grid = [...figure.shadowRoot.querySelectorAll("table[role=grid]")].filter(e => e.checkVisibility())[n];
+    const stops = grid ? [...grid.querySelectorAll("[tabindex]")].filter(e => e.checkVisibility({visibilityProperty: true})) : [];
+    stops[stops.length >> 1]?.focus();
+    return stops.length;
+}"""
+# Where the focus is in its grid, and the places in that grid that can have it, as rows and columns.
+PLACES = """figure => {
+    const { activeElement } = figure.shadowRoot, cells = [...activeElement.closest("table").querySelectorAll("td")];
+    const can = e => [...e.querySelectorAll("[tabindex]")].some(stop => stop.checkVisibility({visibilityProperty: true}));
+    return [activeElement.closest("td"), ...cells.filter(can)].map(cell => [cell.parentNode.rowIndex, cell.cellIndex]);
+}"""
+
+
+@pytest.mark.parametrize("name", MAKE)
+def test_home_and_end_in_every_grid(show, name):
+    """As in ARIA's pattern of a grid: to the ends of the row; with Ctrl to the first and the last cell of all."""
+    tab, element = show(MAKE[name]())
+    element.locator(".frame").first.wait_for()
+    for n in range(element.locator("table[role=grid]:visible").count()):
+        for key in ("End", "Home", "Control+End", "Control+Home"):
+            if not element.evaluate(START, n):  # nothing to choose, or not shown any more
+                continue
+            here, *places = element.evaluate(PLACES)
+            among = places if "Control" in key else [place for place in places if place[0] == here[0]]
+            tab.keyboard.press(key)
+            assert element.evaluate(PLACES)[0] == among[-1 if "End" in key else 0], (n, key)
+
+
+# ---- from scripts/ to built/ ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def built():
+    """The committed scripts, by the names of their figures, where esbuild is there to compare them with."""
+    try:
+        install(SITE_TOOLS)
+    except (FileNotFoundError, RuntimeError) as error:
+        if REQUIRED:
+            pytest.fail(f"CONVNETS_REQUIRE_BROWSER is set, but {error}")
+        pytest.skip(str(error))
+    return {file.stem: file.read_text(encoding="utf-8") for file in build_figures.BUILT.iterdir()}
+
+
+def test_built_scripts_are_what_the_sources_give(built):
+    assert set(built) == set(MAKE)
+    stale = [name for name, text in build_figures.bundles().items() if text != built[name]]
+    assert not stale, "python -m tools.build_figures"
+
+
 @pytest.mark.parametrize(
-    ("line", "squeezed"),
+    ("file", "old", "new", "changed"),
     [
-        ("const f = (a, b) => a === b;", "const f=(a,b)=>a===b;"),
-        ('say("one, two; three: a = b", c);', 'say("one, two; three: a = b",c);'),
-        ("<p>One, two; three</p>;", "<p>One, two; three</p>;"),
-        ("note = `height = ${a}, ${b}`;", "note = `height = ${a}, ${b}`;"),
-        (
-            ".paper :hover > * { margin: 0 auto; width: calc(1px + 2em) }",
-            ".paper :hover > *{margin:0 auto;width:calc(1px + 2em)}",
-        ),
+        ("price.js", '"bias=False"', '"bias=True"', {"cost-calculator"}),
+        ("cells.js", "font-style: italic", "font-weight: bold", {"backprop-explorer", "transposed-explorer"}),
+        ("kit.js", "This figure could not start", "This figure did not start", set(MAKE)),
+        ("price.js", "// One layer", "// A layer", set()),
     ],
 )
-def test_only_spaces_that_nobody_sees_are_left_out(line, squeezed):
-    assert _squeezed(line) == squeezed
+def test_a_source_that_changes_changes_the_figures_that_use_it(built, tmp_path, file, old, new, changed):
+    scripts = shutil.copytree(build_figures.SCRIPTS, tmp_path / "scripts")
+    text = (scripts / file).read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    (scripts / file).write_text(text.replace(old, new), encoding="utf-8")
+    now = build_figures.bundles(scripts)
+    assert {name for name in MAKE if now[name] != built[name]} == changed
+
+
+def test_a_mistake_in_a_source_is_named(built, tmp_path):
+    scripts = shutil.copytree(build_figures.SCRIPTS, tmp_path / "scripts")
+    (scripts / "conv.js").write_text("export const = 1;\n", encoding="utf-8")
+    with pytest.raises(RuntimeError, match=r"conv\.js:1:13"):
+        build_figures.bundles(scripts)
+
+
+def test_a_name_without_a_figure_is_refused():
+    with pytest.raises(ValueError, match="name: got 'conv', expected one of architecture-explorer, "):
+        figures.script("conv")

@@ -166,16 +166,44 @@ def colab(figure) -> str:
     return f'<iframe sandbox=allow-scripts style="width: 100%; height: 900px; border: 0" srcdoc="{html.escape(page)}"></iframe>'
 
 
+# How much of what lies below it every head lets through that stays while its table scrolls, from 0 to 1.
+STICKY = """(figure) => {
+    const pen = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d");
+    const through = (color) => {
+        pen.clearRect(0, 0, 1, 1);
+        pen.fillStyle = color;
+        pen.fillRect(0, 0, 1, 1);
+        return 1 - pen.getImageData(0, 0, 1, 1).data[3] / 255;
+    };
+    const styles = [...figure.shadowRoot.querySelectorAll("*")].map((e) => getComputedStyle(e));
+    return styles.filter((style) => style.position === "sticky").map((style) => through(style.backgroundColor));
+}"""
+
+
 def test_colab(tab):
     """Every output has a frame: no storage, no cookies, no forms; as high as what is in it."""
     tab.set_content("<!doctype html>" + "".join(colab(make()) for make in MAKE.values()))
+    heads = {}
     for name, frame in zip(MAKE, tab.locator("iframe").all(), strict=True):
         figure = started(frame.content_frame, name)
+        figure.evaluate(
+            "e => e.shadowRoot.querySelectorAll('details').forEach((fold) => { fold.open = true; })"
+        )
+        tab.wait_for_timeout(100)
         assert figure.evaluate(CONTRAST) == [], name
+        heads[name] = figure.evaluate(STICKY)
+        figure.evaluate(
+            "e => e.shadowRoot.querySelectorAll('details').forEach((fold) => { fold.open = false; })"
+        )
         high = figure.bounding_box()["height"]
         frame.evaluate("(frame, high) => { frame.style.height = high + 'px' }", high + 32)
         assert figure.bounding_box()["height"] == pytest.approx(high, abs=40), name
         assert figure.evaluate("() => document.documentElement.scrollWidth") <= 1000, name
+    assert {name for name, found in heads.items() if found} == {
+        "architecture-explorer",
+        "receptive-field-explorer",
+    }
+    assert max(max(found, default=0) for found in heads.values()) == 0
     play(tab.locator(f"iframe >> nth={[*MAKE].index('conv-explorer')}").content_frame, tab.keyboard)
     assert tab.errors == []
 

@@ -51,7 +51,8 @@ def test_what_is_staged(tmp_path):
     lite.stage(tmp_path / "course", tmp_path)
     files = {p.relative_to(tmp_path / "course").as_posix() for p in (tmp_path / "course").rglob("*.*")}
     assert {EXERCISE, "utils/checks/ex03.py", "utils/checks/__init__.py", "utils/data.py"} <= files
-    assert {"live_runner.py", "photograph.png", "utils/figures/scripts/kit.js"} <= files
+    assert {"live_runner.py", "photograph.png", "utils/figures/built/conv-explorer.js"} <= files
+    assert not any("figures/scripts" in name for name in files)
     assert any(name.endswith("-ubyte.gz") for name in files)
     assert not any(name.startswith("solutions") for name in files)
 

@@ -135,9 +135,7 @@ def utils_hash(code: list[str]) -> str:
     if "utils.data" in done:
         files |= set(module_files("utils.datasets"))
     if "utils.figures" in done:
-        files |= {
-            file for kind in ("*.js*", "*.png", "*.npz") for file in (ROOT / "utils/figures").rglob(kind)
-        }
+        files -= set((ROOT / "utils/figures/scripts").iterdir())  # a figure shows what is built from them
     for record in [*ROOT.glob("benchmarks/results/*.json"), *ROOT.glob("experiments/results/*.json")]:
         if any(record.name in text for text in code):
             files.add(record)

@@ -90,7 +90,8 @@ def archives() -> dict[str, list[Path]]:
     code = "\n".join(text for path in live_notebooks() for text in code_of(path))
     records = [*ROOT.glob("benchmarks/results/*.json"), *ROOT.glob("experiments/results/*.json")]
     kinds = ("*.js", "*.png", "*.npz", "*.json")
-    figures = [file for kind in kinds for file in (ROOT / "utils/figures").rglob(kind)]
+    folders = ("built", "data", "pictures")
+    figures = [f for name in folders for kind in kinds for f in (ROOT / "utils/figures" / name).glob(kind)]
     return {
         "utils": sorted(files | {record for record in records if record.name in code}),
         "sample": sorted((ROOT / "utils/datasets").rglob("*.gz")),

@@ -25,7 +25,7 @@ test(`${units.length} counts are written as in Python`, () => {
 test("bars have heights from 0 to 1 in proportion, for every pair, quantity and scale", () => {
   const all = Object.values(nets);
   for (const a of all) for (const b of all) for (const quantity of QUANTITIES) for (const scale of SCALES) {
-    const { bars, marks } = axis([a, b], quantity, scale);
+    const { bars, marks, height: heightOf } = axis([a, b], quantity, scale);
     const values = [...a.rows, ...b.rows].map((row) => Math.abs(row[quantity])), flat = bars.flat();
     assert.equal(flat.length, values.length);
     assert.ok(marks.length >= 2 && marks.length <= 6 && marks.every(([v]) => v >= 0 && v <= 1.001), `${marks}`);
@@ -35,6 +35,7 @@ test("bars have heights from 0 to 1 in proportion, for every pair, quantity and 
       bars.forEach((row) => assert.ok(Math.abs(row.at(-1) - 1) < 1e-9));
       continue;
     }
+    flat.forEach((height, i) => assert.ok(height === 2 || Math.abs(height - heightOf(values[i])) < 1e-9));
     const most = Math.max(...values), place = values.indexOf(most);
     flat.forEach((height, i) => {
       if (height === 2) assert.equal(values[i], 0);

@@ -5,8 +5,9 @@
 
 A figure is the value of the last line of its cell. It carries all it needs (at most 20 KB of script), so
 that it works on the website, in JupyterLab, in VS Code and in Colab, without a network; where scripts do not
-run (GitHub, print), its picture and its alternative text stand in. The scripts lie in `scripts/`: the
-mathematics of each figure in a module of its own, which the tests run in Node beside PyTorch.
+run (GitHub, print), its picture and its alternative text stand in. The scripts are written in `scripts/`, the
+mathematics of each figure in a module of its own, which the tests run in Node beside PyTorch; from there
+`python -m tools.build_figures` makes those in `built/`, one a figure, which are shown.
 """
 
 from utils.figures._figure import HERE, Figure, script

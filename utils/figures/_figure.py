@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 import base64
-import functools
 import html
 import json
-import re
-from collections import Counter
 from pathlib import Path
 
-from utils.figures._tight import tight
-
 HERE = Path(__file__).resolve().parent
-_IMPORT = re.compile(r'^import \{.*?\} from "\./([\w-]+\.js)";\n', re.MULTILINE | re.DOTALL)
-_COMMENT = re.compile(r"^\s*//(?: .*)?\n|\s+// .*$", re.MULTILINE)
-_STATEMENT = re.compile(r"^(?=(?:export|const|class|function|async|define)\b)", re.MULTILINE)
-_WORD = re.compile(r"(?:(?<=\.\.\.)|(?<![\w$.<#-]))\w+(?![\w:{=-])")
-_CONSTANTS = re.compile(r"^( *)(const [^;\n]*);\n\1const ", re.MULTILINE)
-_EXPORT = re.compile(r"export (?:async )?(?:const|function) (\w+)")
 
 
 class Figure:
@@ -63,43 +52,13 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else "" if value is True else json.dumps(value)
 
 
-def _squeezed(line: str) -> str:
-    """A line without the spaces that only a reader needs: none that could stand in a text on the page."""
-    line = re.sub(r" ?(?<!\$)\{ ", "{", line).replace(" }", "}")
-    line = re.sub(r" (=>|===|!==|&&|\|\||\?\?=?) ", r"\1", line)
-    if line.endswith((";", ",", "{", "}")) and not re.search(r"['`]|</?\w", line):
-        code = re.split(r'("[^"]*")', line)
-        code[::2] = [re.sub(r"([,;:]) | (=|<=) ", r"\1\2", part) for part in code[::2]]
-        line = "".join(code)
-    return line
-
-
-@functools.cache
 def script(name: str) -> str:
-    """The script of a figure: what it uses of its modules, without comments, in a scope of its own."""
-    parts = _used(_modules(f"{name}.js", []))
-    lines = (line.strip() for part in parts for line in _joined(part.removeprefix("export ")).splitlines())
-    text = "".join(f"{_squeezed(line)}\n" for line in lines if line)
-    return tight("(() => {\n" + re.sub(r"(?<=[;{])\n|\n(?=[}.:?])", "", text) + "})();\n")
+    """The script that defines the element of this name: it needs nothing else, and keeps its names to itself.
 
-
-def _joined(part: str) -> str:
-    """The statements with neighbors that declare constants, too, as one: const a = 1, b = 2."""
-    joined = _CONSTANTS.sub(r"\1\2, ", part)
-    return part if joined == part else _joined(joined)
-
-
-def _modules(file: str, done: list[str]) -> list[str]:
-    """The statements of a module after those of the modules that it imports, each module once."""
-    text = (HERE / "scripts" / file).read_text(encoding="utf-8")
-    before = [part for name in _IMPORT.findall(text) if name not in done for part in _modules(name, done)]
-    done.append(file)
-    return before + _STATEMENT.split(_COMMENT.sub("", _IMPORT.sub("", text)))
-
-
-def _used(parts: list[str]) -> list[str]:
-    """The parts without exports whose name no other part has, as word of a script and not of a style."""
-    exports = [(part, found[1]) for part in parts if (found := _EXPORT.match(part))]
-    words = Counter(_WORD.findall("".join(parts)))
-    unused = [part for part, name in exports if words[name] == 1]
-    return _used([part for part in parts if part not in unused]) if unused else parts
+    ValueError for a name that no figure has. `python -m tools.build_figures` makes it from `scripts/`.
+    """
+    path = HERE / "built" / f"{name}.js"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.js")))
+        raise ValueError(f"name: got {name!r}, expected one of {known}")
+    return path.read_text(encoding="utf-8")

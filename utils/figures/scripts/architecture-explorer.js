@@ -18,6 +18,7 @@ const STYLE = `
 .plot { position: relative; cursor: crosshair; touch-action: pan-y; border-bottom: 1px solid var(--line) }
 svg { position: absolute; width: 100%; height: 100% }
 line { stroke: currentColor; stroke-opacity: .18; vector-effect: non-scaling-stroke }
+.plot .width { position: absolute; left: .3rem; padding: 0 .2rem; font-size: .72rem; background: var(--lid); pointer-events: none; stroke-dasharray: 5 4; stroke-opacity: 1 }
 .here { fill: currentColor; fill-opacity: .12; stroke: currentColor; vector-effect: non-scaling-stroke } .all { fill-opacity: .3 }
 .ends { display: flex; justify-content: space-between; position: relative; margin-left: 4.6rem; font-size: .72rem; padding-top: .8em }
 .ends b { position: absolute; top: 0; transform: translateX(-50%); line-height: 1 }
@@ -28,7 +29,7 @@ table { border-collapse: collapse; margin: 0; width: 100%; font-size: .8rem; fon
 th, td { all: unset; display: table-cell; padding: .2rem .5rem; text-align: right; border-bottom: 1px solid color-mix(in srgb, currentColor 15%, transparent); width: auto; min-width: 0; height: auto }
 th { font-weight: 600 } .words { text-align: left }
 .layers tbody tr { cursor: pointer } .layers [data-c="1"] { overflow-wrap: anywhere; min-width: 8.5rem } .layers tr.on { background: color-mix(in srgb, currentColor 16%, transparent) }
-.layers thead th { position: sticky; top: 0; backdrop-filter: blur(9px); vertical-align: bottom }
+.layers thead th { position: sticky; top: 0; background: var(--lid); vertical-align: bottom }
 .status { font-size: .87rem; margin: .2rem 0 .5rem }
 [hidden] { display: none !important }
 @container (max-width: 620px) {
@@ -119,29 +120,37 @@ class ArchitectureExplorer extends HTMLElement {
     const { quantity, scale } = this.choose, sides = this.sides(), sums = quantity.value === "receptive field";
     scale.options[2].disabled = sums;
     if (sums && scale.value === SCALES[2]) scale.value = SCALES[0];
-    const { bars, marks } = axis(sides.map((side) => this.net(side)), quantity.value, scale.value);
+    const { bars, marks, height } = axis(sides.map((side) => this.net(side)), quantity.value, scale.value);
     SIDES.forEach((side) => (this.find(`[data-side=${side}]`).hidden = !sides.includes(side)));
-    sides.forEach((side, k) => this.drawPanel(side, bars[k], marks));
+    sides.forEach((side, k) => this.drawPanel(side, bars[k], marks, height));
     this.compare();
     this.paint();
   }
 
-  drawPanel(side, bars, marks) {
+  drawPanel(side, bars, marks, height) {
     const net = this.net(side), panel = this.find(`[data-side=${side}]`), q = this.choose.quantity.value, total = net.totals[q];
     const told = q === "receptive field" ? `windows up to ${field(total)} pixels; pale bars see the whole picture` : `${short(total, q)}${q === "activations" ? " of" : ""} ${q} in all`;
     panel.querySelector(".head").replaceChildren(make("b", net.title), `${net.year ? ` (${net.year})` : ""}: ${told}`);
     panel.querySelector(".marks").replaceChildren(...marks.map(([v, label]) => make("span", label, { style: `bottom:${100 * v}%` })));
     const gap = bars.length > 60 ? 0 : 0.1, rects = bars.map((v, i) => {
-      const height = 100 * Math.min(1, v), tail = v === 2 ? " class=all" : "";
-      return v ? `<rect x="${i + gap}" width="${1 - 2 * gap}" y="${100 - height}" height="${height}" style="fill:var(--g${net.rows[i].group})"${tail} />` : "";
+      const high = 100 * Math.min(1, v), tail = v === 2 ? " class=all" : "";
+      return v ? `<rect x="${i + gap}" width="${1 - 2 * gap}" y="${100 - high}" height="${high}" style="fill:var(--g${net.rows[i].group})"${tail} />` : "";
     });
     panel.querySelector(".plot").innerHTML = `<svg viewBox="0 0 ${bars.length} 100" preserveAspectRatio=none aria-hidden=true>
-      <rect class=here y=0 width=1 height=100 />${marks.map(([v]) => `<line x1=0 x2=${bars.length} y1=${100 - 100 * v} y2=${100 - 100 * v} />`).join("")}${rects.join("")}</svg>`;
+      <rect class=here y=0 width=1 height=100 />${marks.map(([v]) => `<line x1=0 x2=${bars.length} y1=${100 - 100 * v} y2=${100 - 100 * v} />`).join("")}${rects.join("")}${this.picture(net, bars.length, height)}`;
     const plot = panel.querySelector(".plot");
     plot.setAttribute("aria-label", `Layers of ${net.title}, ${q}`);
     plot.setAttribute("aria-valuemax", bars.length);
     panel.querySelector("summary").textContent = `The layers of ${net.title} as a table`;
     panel.querySelector(".box").setAttribute("aria-label", `Table of the layers of ${net.title}`);
+  }
+
+  // The end of a panel's drawing: for the receptive fields, a line as high as the picture is wide, if the axis goes so far.
+  picture({ input }, across, height) {
+    const side = input[2], at = 100 * height(side);
+    if (this.choose.quantity.value !== "receptive field" || at > 100) return "</svg>";
+    return `<line class=width x1=0 x2=${across} y1=${100 - at} y2=${100 - at} /></svg>
+      <span class=width style="bottom:${at}%${at > 80 ? ";transform:translateY(100%)" : ""}">the picture: ${exact(side)}</span>`;
   }
 
   // The table is written when it is opened.

@@ -98,7 +98,7 @@ class BackpropExplorer extends HTMLElement {
 
   play() {
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) return this.next();   // one step a press
-    this.stop() || (this.timer = setInterval(() => this.next(), 1100));
+    if (!this.stop()) this.timer = setInterval(() => this.next(), 1100);
     this.find("[data-press=play]").setAttribute("aria-pressed", !!this.timer);
   }
 

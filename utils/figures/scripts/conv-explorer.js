@@ -121,7 +121,7 @@ class ConvExplorer extends HTMLElement {
       this.paint();
     };
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) return next();   // one step a press
-    this.stop() || (this.timer = setInterval(next, 700));
+    if (!this.stop()) this.timer = setInterval(next, 700);
     this.find("[data-press=slide]").setAttribute("aria-pressed", !!this.timer);
   }
 

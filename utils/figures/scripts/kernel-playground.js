@@ -3,7 +3,8 @@
 import { color, filter, outer, pieces, places, range, rank, resize, split, sum, table, transpose } from "./kernels.js";
 import { LOOK, STEPS, arrowKeys, attribute, define, fill, largest, number, room, signed, text, write } from "./kit.js";
 
-const MOST = 128, THERE = {
+const MOST = 128;                                                // pixels along the longer side of the reader's picture
+const THERE = {
   "a square": () => table(40, 40, (i, j) => (i > 9 && i < 30 && j > 9 && j < 30 ? 220 : 40)),
   "one pixel": () => table(15, 15, (i, j) => 255 * (i === 7 && j === 7)),
 };
@@ -55,8 +56,8 @@ class KernelPlayground extends HTMLElement {
       ${select("border", "border", choices.border ?? [])}${select("shown", "brightness", choices.shown ?? [])}
       ${select("picture", "picture", ["photograph", ...Object.keys(THERE), "own"])}
       <button id=load>Load a picture</button><input type=file id=file accept="image/*" hidden></div>
-      <p class=note role=status id=told><div class=pair>${view("x")}${view("y")}</div><p class=note id=range>
-      <div class=pair id=tables><figure id=w></figure><figure id=window></figure></div><p class=sum id=sum aria-live=polite>
+      <p class=note role=status id=told></p><div class=pair>${view("x")}${view("y")}</div><p class=note id=range></p>
+      <div class=pair id=tables><figure id=w></figure><figure id=window></figure></div><p class=sum id=sum aria-live=polite></p>
       <div class=bar>${Object.keys(CHANGES).map((name) => `<button data-change="${name}">${name}</button>`).join("")}</div>
       <p class=note id=rank aria-live=polite></p></div>`;
     this.get = (id) => root.getElementById(id);

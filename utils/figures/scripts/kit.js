@@ -1,8 +1,11 @@
 // What the figures share: how they look in light and dark, how numbers are written, how the arrow keys move.
+// No figure knows what lies behind it, only the color of the text: --lid is opaque, dark behind light text and light
+// behind dark, for a head that stays while a table scrolls below it.
 
 export const LOOK = `
 :host { display: block; container-type: inline-size; margin: 1rem 0; color: inherit; font: inherit; line-height: 1.35; print-color-adjust: exact;
-  --blue: 0,114,178; --orange: 213,94,0; --mark: 0,158,115; --line: color-mix(in srgb, currentColor 40%, transparent) }
+  --blue: 0,114,178; --orange: 213,94,0; --mark: 0,158,115;
+  --lid: rgb(from currentColor clamp(44, (128 - r)*99, 238) clamp(44, (128 - g)*99, 238) clamp(44, (128 - b)*99, 238)); --line: color-mix(in srgb, currentColor 40%, transparent) }
 * { box-sizing: border-box }
 .frame { border: 1px solid color-mix(in srgb, currentColor 25%, transparent); border-radius: .5rem; padding: .8rem }
 .bar { display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: end; margin-bottom: .7rem }
@@ -63,15 +66,24 @@ export function write(field, value, fit) {
   if (field.getRootNode().activeElement !== field) field.value = field.short;
 }
 
-// Arrow keys move inside a table from cell to cell; only one cell of a table is a stop of the Tab key.
+// Arrow keys move inside a table from cell to cell, Home and End to the ends of a row, with Ctrl to those of the table;
+// only one cell of a table is a stop of the Tab key. Its number is selected: typing replaces it, Enter or F2 changes it.
+const ENDS = { Home: -1, End: 1 };
 export const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 export function arrowKeys(root) {
   root.addEventListener("keydown", (event) => {
-    const { target, key } = event, [down, right] = STEPS[key] ?? [], cell = target.closest("td"), from = target.selectionStart;
+    const { target, key } = event, [down, right] = STEPS[key] ?? [0, ENDS[key]], cell = target.closest("td"), from = target.selectionStart;
     const inside = target.long && right && from === target.selectionEnd && target.value[right < 0 ? from - 1 : from];
-    if (!cell || !STEPS[key] || inside) return;                   // the caret moves in what is being typed
-    const next = cell.closest("table").rows[cell.parentNode.rowIndex + down]?.cells[cell.cellIndex + right]?.querySelector("[tabindex]");
-    if (next) { event.preventDefault(); next.focus(); }
+    if (target.long && (key === "Enter" || key === "F2")) target.setSelectionRange(target.value.length, target.value.length);
+    if (!cell || right === undefined || inside) return;           // the caret moves in what is being typed
+    const row = cell.parentNode, table = cell.closest("table");
+    const ends = event.ctrlKey ? table : row, places = ENDS[key] ? ends : table.rows[row.rowIndex + down]?.cells[cell.cellIndex + right];
+    const stops = [...places?.querySelectorAll("[tabindex]") ?? []];
+    if (key === "End") stops.reverse();
+    const reached = stops.find((stop) => { stop.focus(); return root.activeElement === stop; }); // what is hidden takes no focus
+    if (!reached) return;
+    event.preventDefault();
+    event.stopPropagation();
   });
   root.addEventListener("focusin", ({ target }) => {
     const stops = target.closest("table")?.querySelectorAll('[tabindex="0"]');

@@ -46,12 +46,13 @@ export function times(a, b) {
   return r >= 9.95 ? exact(Math.round(r)) : `${Number(r.toPrecision(2))}`;
 }
 
-// The bars of one or two networks on one axis: heights from 0 to 1 (2: sees everything), and the marks of the axis.
+// The bars of one or two networks on one axis: heights from 0 to 1 (2: sees everything), the marks of the axis, and
+// the height of any value, which may lie above 1.
 export function axis(networks, quantity, scale) {
   const values = networks.map((net) => net.rows.map((row) => row[quantity]));
   if (scale === "sum so far" && quantity !== "receptive field") {
     const bars = values.map((row, i) => { let sum = 0; return row.map((v) => (sum += v) / (networks[i].totals[quantity] || 1)); });
-    return { bars, marks: [0, 0.5, 1].map((v) => [v, `${100 * v} %`]) };
+    return { bars, marks: [0, 0.5, 1].map((v) => [v, `${100 * v} %`]), height: (v) => v };
   }
   const sizes = values.flat().map(Math.abs).filter(Boolean), most = Math.max(...sizes, 1), inBytes = quantity === "activations";
   const all = (v, height) => (v || quantity !== "receptive field" ? height(Math.abs(v)) : 2);
@@ -62,14 +63,15 @@ export function axis(networks, quantity, scale) {
     const height = (v) => (v ? Math.max(0.01, (log(v) - low) / (high - low)) : 0), step = Math.ceil((high - low) / 4);
     const marks = [];
     for (let p = low; p <= high; p += step) marks.push([(p - low) / (high - low), label(base ** p)]);
-    return { bars: values.map((row) => row.map((v) => all(v, height))), marks };
+    return { bars: values.map((row) => row.map((v) => all(v, height))), marks, height };
   }
   const unit = inBytes ? 1024 ** Math.floor(Math.log(most) / Math.log(1024)) : 1;
   const rough = most / unit / 3, power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].find((s) => s * power >= rough) * power * unit, top = Math.ceil(most / step) * step;
   const marks = [];
   for (let v = 0; v <= top * 1.001; v += step) marks.push([v / top, v ? label(v) : "0"]);
-  return { bars: values.map((row) => row.map((v) => all(v, (size) => size / top))), marks };
+  const height = (v) => v / top;
+  return { bars: values.map((row) => row.map((v) => all(v, height))), marks, height };
 }
 
 // One layer in words.

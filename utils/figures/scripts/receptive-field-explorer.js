@@ -12,38 +12,39 @@ const STACKS = {
 };
 const LIMITS = { kernel: [1, 11], stride: [1, 4], padding: [0, 5], dilation: [1, 8] };
 const PRESS = { conv: "Add convolution", pool: "Add pooling", earlier: "Earlier", later: "Later", remove: "Remove" };
+const HEADS = ["layer", "k", "s", "p", "d", "units", "size", "jump", "start"];
 const MOST = 20, WIDEST = 600, TOP = 14;
 const STYLE = `
-svg{display:block;width:100%;touch-action:pan-y;cursor:pointer}
-svg text{fill:currentColor;font-size:11px}
-svg path{fill:none;stroke-opacity:.5}
-svg .unit{fill:currentColor;fill-opacity:.13}
-svg .seen{fill:rgb(var(--blue))}
-svg .lost{fill:rgb(var(--orange))}
-svg .reach{fill:rgba(var(--mark),.14)}
-.pad,.tap,.next{stroke:currentColor}
-.pad{stroke-dasharray:2}
-.mark{stroke:rgb(var(--mark));stroke-width:3}
-svg .mark{stroke-opacity:1}
-.below>*{flex:1 18rem;min-width:0;align-self:start}
-.list{max-height:23rem;overflow:auto}
-.list table{border-spacing:0;width:100%;margin:0;font-size:.8rem}
-.list tr>*{width:auto;min-width:0;height:1.75rem;padding:0 .2rem;text-align:right;border:0;border-bottom:1px solid var(--line);border-radius:0}
-.list th{position:sticky;top:0;z-index:1;backdrop-filter:blur(9px)}
-.list tr>:first-child{text-align:left}
-.list td>button{display:block;font-size:.8rem;line-height:1.75rem;text-align:left;cursor:pointer}
-.list .on{background:rgba(var(--mark),.2)}
-.share p{flex:1 15rem}
-canvas{width:150px;image-rendering:pixelated;outline:1px solid var(--line)}
-[hidden]{display:none!important}
+svg { display: block; width: 100%; touch-action: pan-y; cursor: pointer }
+svg text { fill: currentColor; font-size: 11px }
+svg path { fill: none; stroke-opacity: .5 }
+svg .unit { fill: currentColor; fill-opacity: .13 }
+svg .seen { fill: rgb(var(--blue)) }
+svg .lost { fill: rgb(var(--orange)) }
+svg .reach { fill: rgba(var(--mark), .14) }
+.pad, .tap, .next { stroke: currentColor }
+.pad { stroke-dasharray: 2 }
+.mark { stroke: rgb(var(--mark)); stroke-width: 3 }
+svg .mark { stroke-opacity: 1 }
+.below > * { flex: 1 18rem; min-width: 0; align-self: start }
+.list { max-height: 23rem; overflow: auto }
+.list table { border-spacing: 0; width: 100%; margin: 0; font-size: .8rem }
+.list tr > * { width: auto; min-width: 0; height: 1.75rem; padding: 0 .2rem; text-align: right; border: 0; border-bottom: 1px solid var(--line); border-radius: 0 }
+.list th { position: sticky; top: 0; z-index: 1; background: var(--lid) }
+.list tr > :first-child { text-align: left }
+.list td > button { display: block; font-size: .8rem; line-height: 1.75rem; text-align: left; cursor: pointer }
+.list .on { background: rgba(var(--mark), .2) }
+.share p { flex: 1 15rem }
+canvas { width: 150px; image-rendering: pixelated; outline: 1px solid var(--line) }
+[hidden] { display: none !important }
 `;
 const { min, max, round } = Math;
 const count = (v) => v.toLocaleString("en-US").replace("-", "−");
 const through = (from, to) => `pixel${to > from ? `s ${count(from)} to` : ""} ${count(to)}`;
 const percent = (v) => `${+(100 * v).toPrecision(v < 1 ? 2 : 3)} %`;
 const parse = (word) => {
-  const [kernel, stride, padding, dilation] = [/\d+/, /(?<=\/)\d+/, /(?<=p)\d+/, /(?<=d)\d+/].map((part) => part.exec(word));
-  return { pool: word[0] === "P", kernel: +kernel, stride: +(stride ?? 1), padding: +padding, dilation: +(dilation ?? 1) };
+  const number = (part, otherwise) => Number(part.exec(word)?.[1] ?? otherwise);
+  return { pool: word[0] === "P", kernel: number(/(\d+)/, 0), stride: number(/\/(\d+)/, 1), padding: number(/p(\d+)/, 0), dilation: number(/d(\d+)/, 1) };
 };
 
 class ReceptiveFieldExplorer extends HTMLElement {
@@ -71,11 +72,11 @@ class ReceptiveFieldExplorer extends HTMLElement {
       <input type=range data-option=${name} min=${low} max=${high}></label>`;
     const root = this.root = this.attachShadow({ mode: "open" });
     root.innerHTML = `<style>${LOOK}${STYLE}</style><div class=frame role=group aria-label="Receptive field explorer">
-      <div class=bar><label>stack<select>${`<option disabled>own${Object.keys(STACKS).map((n) => `<option>${n}`).join("")}`}</select></label>
+      <div class=bar><label>stack<select><option disabled>own</option>${Object.keys(STACKS).map((n) => `<option>${n}</option>`).join("")}</select></label>
         ${range("pixels", [4, 256])}<button data-press=effective>How much each pixel counts</button></div>
       <svg tabindex=0 role=slider aria-label="Unit to trace back; up and down: its layer"></svg>
       <p class=sum aria-live=polite></p><div class="bar share"><canvas role=img></canvas><p class=note></p></div>
-      <div class="bar below"><div class=list><table><thead><tr>${"layer k s p d units size jump start".replace(/\w+/g, "<th>$&</th>")}</tr></thead><tbody></tbody></table></div>
+      <div class="bar below"><div class=list><table><thead><tr>${HEADS.map((name) => `<th>${name}</th>`).join("")}</tr></thead><tbody></tbody></table></div>
       <fieldset class=frame><legend></legend><div class=bar>${Object.keys(LIMITS).map((n) => range(n, LIMITS[n])).join("")}</div>
         <div class=bar>${Object.keys(PRESS).map((n) => `<button data-press=${n}>${PRESS[n]}</button>`).join("")}</div><div class="note rule"></div></fieldset></div></div>`;
     this.find = (query) => root.querySelector(query);
@@ -112,7 +113,11 @@ class ReceptiveFieldExplorer extends HTMLElement {
     this.restack("own");
   }
 
-  choose(row) { if (row && row != this.edit) { this.edit = Number(row); this.paint(); } }
+  choose(row) {
+    if (!row || Number(row) === this.edit) return;
+    this.edit = Number(row);
+    this.paint();
+  }
 
   // ---- the unit that is traced ----
 
@@ -156,7 +161,7 @@ class ReceptiveFieldExplorer extends HTMLElement {
       return `<tr data-layer=${l || ""}>${[name, ...Object.values(four), counts[l] || "—", ...[size, jump, start].map(count)].map((v) => `<td>${v}</td>`).join("")}</tr>`;
     }).join("");
     const { depth, unit } = same ?? { depth: this.layers.length, unit: Infinity };
-    this.go(depth, same ? unit : counts[this.fits] - 1 >> 1);
+    this.go(depth, same ? unit : (counts[this.fits] - 1) >> 1);
     this.find(".list").scrollTop = this.find("tr.on").offsetTop - 160;
   }
 
@@ -196,7 +201,11 @@ class ReceptiveFieldExplorer extends HTMLElement {
       const side = n(max(.7, min(scale * steps[l].jump * .86, tall))), most = max(...seen.values());
       const box = (i) => `M${n(x(l, i) - side / 2)} ${n(y(l) - tall / 2)}h${side}v${tall}h${-side}z`;
       let plain = "", pad = "", taps = "";
-      for (let i = -border; i < counts[l] + border; i++) if (!seen.has(i)) i < 0 || i >= counts[l] ? pad += box(i) : plain += box(i);
+      for (let i = -border; i < counts[l] + border; i++) {
+        if (seen.has(i)) continue;
+        if (i < 0 || i >= counts[l]) pad += box(i);
+        else plain += box(i);
+      }
       for (const i of seen.keys()) if (l && seen.size * kernel < 150 && L < 11 && i >= 0 && i < counts[l])
         for (let t = 0; t < kernel; t++) taps += `M${x(l, i)} ${y(l)}L${x(l - 1, i * stride - padding + t * dilation)} ${y(l - 1)}`;
       path("tap", taps);
