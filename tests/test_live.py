@@ -357,6 +357,27 @@ def test_nothing_is_fetched_before_the_first_run(open_page, page):
 
 @site
 @in_browser
+@pytest.mark.parametrize("width", [1280, 375])
+def test_the_keyboard_reaches_run_all_from_the_top_of_the_page(open_page, width):
+    tab = open_page(CHAPTER)
+    tab.set_viewport_size({"width": width, "height": 800})
+    skip = tab.get_by_role("link", name="Skip to the code: Run all")
+    assert skip.bounding_box()["y"] < 0  # unseen until it has the focus
+    tab.keyboard.press("Tab")
+    tab.keyboard.press("Tab")
+    tab.wait_for_timeout(300)
+    assert skip.bounding_box()["y"] >= 0
+    tab.keyboard.press("Enter")
+    everything = tab.get_by_role("button", name="Run all")
+    assert everything.evaluate("e => e === document.activeElement")
+    tab.wait_for_timeout(300)
+    header = tab.locator(".bd-header-article").bounding_box()
+    assert tab.locator(".live-words").bounding_box()["y"] >= header["y"] + header["height"]
+    assert everything.bounding_box()["y"] < 700
+
+
+@site
+@in_browser
 def test_cells_that_need_pytorch_say_so(open_page):
     tab = open_page(CHAPTER)
     cell = tab.locator("div.cell.tag_torch").first
@@ -517,7 +538,7 @@ def test_without_a_network_the_page_says_so_and_tries_again(open_page):
 def test_an_old_browser_reads_the_page(open_page, script, words):
     tab = open_page(CHAPTER, script=script)
     assert words in tab.locator(".live-page").inner_text()
-    assert tab.locator("button.live-button").count() == 0
+    assert tab.locator("button.live-button, .live-skip").count() == 0
     assert tab.locator(".cell_output").count() > 30
     assert tab.errors == []
 

@@ -188,7 +188,11 @@ class TestSite:
         parts = {c.part for c in course_map.course()}
         assert len(rows) == 1 + len(course_map.course()) + len(parts) + 1
         assert not page.select("article button, article input")
-        assert len(page.select(".course-drawing [data-chapter]")) == len(course_map.course())
+        links = page.select(".course-drawing a[data-chapter]")
+        assert [(a["data-chapter"], a["href"], a.get_text()) for a in links] == [
+            (str(c.number), f"../../notebooks/{c.name}.html", f"{c.number} · {c.title}")
+            for c in course_map.course()
+        ]
         for c in course_map.course():
             row = next(r for r in rows if r.td and r.td.get_text().startswith(f"{c.number} · "))
             assert [int(a.get_text()) for a in row.find_all("td")[1].find_all("a")] == list(c.needs)
@@ -248,6 +252,7 @@ def visit(browser, address):
         if before:
             tab.add_init_script(before)
         tab.goto(address + page, wait_until="load")
+        tab.locator("html:not([data-opening])").wait_for(state="attached")  # laid out whole
         return tab
 
     yield visit
@@ -255,6 +260,22 @@ def visit(browser, address):
     for context in contexts:
         context.close()
     assert errors == []
+
+
+# What stands in some cells, and where it begins and ends, of those that show something.
+WHERE = """cells => cells.filter(cell => cell.innerText.trim()).map(cell => {
+    const text = document.createRange();
+    text.selectNodeContents(cell);
+    const { left, right } = text.getBoundingClientRect();
+    return [cell.innerText, left, right];
+})"""
+
+
+def luminance(color):
+    """The relative luminance, as WCAG defines it, of a color such as "rgb(1, 2, 3)"."""
+    parts = [int(part) / 255 for part in re.findall(r"\d+", color)[:3]]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def put(state):
@@ -557,6 +578,37 @@ class TestProgress:
             ".course-progress button, .course-table label, .course-table input[type=number]"
         ).evaluate_all("all => all.filter(e => e.offsetParent).map(e => [e.offsetWidth, e.offsetHeight])")
         assert min(min(size) for size in sizes) >= 24
+        links = tab.locator(".course-drawing a").evaluate_all(
+            "all => all.map(a => a.getBoundingClientRect().height)"
+        )
+        assert min(links) >= 24
+        words = tab.locator("div.course-table td").evaluate_all(WHERE)
+        assert sum("min" in text for text, *_ in words) >= 2 * len(course_map.course())  # with their times
+        assert min(left for _, left, _ in words) >= 0
+        assert max(right for *_, right in words) <= 375
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_a_link_can_be_read_while_the_mouse_is_on_its_row(self, visit, scheme):
+        tab = visit(OVERVIEW, color_scheme=scheme)
+        row = tab.locator("div.course-table tbody tr").nth(2)
+        row.locator("td").last.hover()
+        tab.wait_for_timeout(300)  # the theme may fade colors in
+        behind = row.evaluate("e => getComputedStyle(e).backgroundColor")
+        assert behind != tab.evaluate("getComputedStyle(document.body).backgroundColor")
+        text = row.locator("a").first.evaluate("e => getComputedStyle(e).color")
+        light, dark = sorted((luminance(text), luminance(behind)), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+    def test_the_map_by_keyboard(self, visit):
+        tab = visit(OVERVIEW)
+        tab.locator(".course-drawing a").first.focus()
+        tab.keyboard.press("Tab")
+        link = tab.get_by_role("link", name="2 · Convolution, by hand").and_(tab.locator("svg a"))
+        frame = link.locator("rect")
+        assert link.evaluate("e => e === document.activeElement")
+        assert frame.evaluate("e => getComputedStyle(e).stroke") != "none"
+        tab.keyboard.press("Enter")
+        tab.wait_for_url("**/notebooks/02_convolution_by_hand.html")
 
     def test_printing_opens_folds_and_hides_what_only_a_screen_can_do(self, visit):
         tab = visit(CHAPTER, color_scheme="dark")

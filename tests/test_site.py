@@ -8,6 +8,7 @@ import gzip
 import http.server
 import json
 import os
+import re
 import subprocess
 import threading
 from pathlib import Path
@@ -213,7 +214,33 @@ def open_page(browser, address, page, width=1400, scheme="light", **settings):
     if settings.get("java_script_enabled", True):
         tab.evaluate("document.fonts.ready.then(() => true)")
     tab.wait_for_load_state("networkidle")
+    if settings.get("java_script_enabled", True):
+        tab.wait_for_function(f"!({OPENING})", timeout=60_000)
     return tab
+
+
+OPENING = "'opening' in document.documentElement.dataset"  # what is far below is still to be laid out
+NO_IDLE_TIME = "window.requestIdleCallback = () => 0"  # so that a page stays as it opens
+WAITS = """() => [...document.querySelectorAll('.course-far')]
+    .filter(e => getComputedStyle(e).contentVisibility !== 'visible').length"""
+
+
+@pytest.fixture
+def opening(browser, address):
+    """Opens a page that goes on opening until its reader does something."""
+    contexts = []
+
+    def open_it(page, width=390, script=NO_IDLE_TIME):
+        context = browser.new_context(viewport={"width": width, "height": 800})
+        contexts.append(context)
+        tab = context.new_page()
+        tab.add_init_script(script)
+        tab.goto(f"{address}/{page}", wait_until="load")
+        return tab
+
+    yield open_it
+    for context in contexts:
+        context.close()
 
 
 def weigh(page: str, requests: list[str]) -> dict[str, int]:
@@ -248,12 +275,23 @@ FORMULAS = """() => [...document.querySelectorAll('article .katex-html, article 
 PICTURES = """() => [...document.querySelectorAll('article img')].filter(i => !i.parentElement.shadowRoot)
     .map(i => [i.complete && i.loading !== 'lazy' ? i.naturalWidth : Number(i.getAttribute('width')), i.clientWidth])"""
 
-# axe on what a reader reads. Left to the check of contrast above, as they hold thousands of elements: code, and the
-# part of a formula that is drawn for the eye (screen readers get its MathML).
-AXE = """(rules) => axe.run({ exclude: ['.highlight pre', '.katex-html'] }, {
-    resultTypes: ['violations'], ...(rules ? { runOnly: { type: 'rule', values: rules } } : {})
-}).then(result => result.violations.filter(v => ['serious', 'critical'].includes(v.impact))
-    .map(v => `${v.impact} ${v.id}: ${v.help}: ` + v.nodes.slice(0, 3).map(n => n.html.slice(0, 160)).join(' | ')))"""
+# axe on what a reader reads. Left to the check of contrast below, as they hold most elements of a page: code, and the
+# part of a formula that is drawn for the eye (screen readers get its MathML). axe would measure them all the same, so
+# they are empty boxes of their size while it runs.
+AXE = """async (rules) => {
+    const left = [...document.querySelectorAll('.highlight pre, .katex-html')].map(e => [e, e.getBoundingClientRect()]);
+    const filled = left.map(([e, { width, height }]) => {
+        const [inside, style] = [[...e.childNodes], e.getAttribute('style')];
+        e.replaceChildren();
+        if (width) e.style.cssText += `; display: inline-block; width: ${width}px; height: ${height}px`;
+        return () => { e.replaceChildren(...inside); style === null ? e.removeAttribute('style') : e.setAttribute('style', style) };
+    });
+    const result = await axe.run({ exclude: ['.highlight pre', '.katex-html'] }, {
+        resultTypes: ['violations'], ...(rules ? { runOnly: { type: 'rule', values: rules } } : {}) });
+    filled.forEach(fill => fill());
+    return result.violations.filter(v => ['serious', 'critical'].includes(v.impact))
+        .map(v => `${v.impact} ${v.id}: ${v.help}: ` + v.nodes.slice(0, 3).map(n => n.html.slice(0, 160)).join(' | '));
+}"""
 
 CONTRAST = """() => {
     const TEXTS = ["p", "li", "td", "th", "h1", "h2", "h3", "summary", "pre span", "a:not(.headerlink)", ".katex"].map(t => "article " + t).join();
@@ -357,6 +395,96 @@ def test_links_inside_a_page_land_past_figures_that_have_not_begun(browser, addr
     tab.context.close()
 
 
+LONG = "notebooks/03_convolution_layer.html"
+
+
+@pytest.mark.browser
+def test_a_long_page_opens_in_pieces_and_is_whole_soon(browser, address, opening):
+    tab = opening(LONG)
+    assert tab.evaluate(OPENING)
+    assert tab.evaluate(WAITS) > 50
+    tab = open_page(browser, address, LONG, 390)  # which waits until it has opened
+    assert tab.evaluate(WAITS) == 0
+    heights = (
+        """() => [...document.querySelectorAll('.course-far')].map(e => e.getBoundingClientRect().height)"""
+    )
+    whole = opening(LONG, script="delete window.requestIdleCallback")
+    assert not whole.evaluate(OPENING)
+    assert tab.evaluate(heights) == whole.evaluate(heights)
+    tab.context.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", WIDTHS.values())
+def test_the_end_stays_where_it_is(opening, width):
+    """Whoever presses End while a page opens sees its end, and it does not move."""
+    tab = opening(LONG, width)
+    assert tab.evaluate(OPENING)
+    tab.keyboard.press("End")
+    assert not tab.evaluate(OPENING)
+    below = "document.documentElement.scrollHeight - innerHeight - scrollY"
+    tab.wait_for_function(f"scrollY > 3000 && Math.abs({below}) < 2")
+    before = tab.evaluate("[scrollY, document.documentElement.scrollHeight]")
+    tab.wait_for_timeout(1000)
+    assert tab.evaluate("[scrollY, document.documentElement.scrollHeight]") == before
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("what", ["click", "print", "find"])
+def test_a_page_is_whole_before_its_reader_goes_far(opening, what):
+    tab = opening(LONG)
+    assert tab.evaluate(OPENING)
+    if what == "click":
+        tab.locator("article h1").first.click()
+    elif what == "print":
+        tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    else:
+        tab.keyboard.press("Control+f")
+    tab.wait_for_function(f"!({OPENING})")
+    assert tab.evaluate(WAITS) == 0
+
+
+@pytest.mark.browser
+def test_nothing_moves_under_a_reader_who_scrolls_while_a_page_opens(opening):
+    """What waits below comes into place before it is seen, and what is above keeps its place when all of it opens."""
+    tab = opening(LONG)
+    for _ in range(6):
+        tab.mouse.wheel(0, 700)
+        tab.wait_for_timeout(100)
+    seen = """() => { window.seen ??= document.elementsFromPoint(150, 400).find(e => e.parentNode.localName === 'section');
+        return Math.round(seen.getBoundingClientRect().top) }"""
+    tab.wait_for_function("scrollY > 3000")
+    tab.wait_for_timeout(500)
+    before = tab.evaluate(seen)
+    assert tab.evaluate(OPENING)
+    tab.keyboard.press("Control+f")
+    assert not tab.evaluate(OPENING)
+    tab.wait_for_timeout(300)
+    assert abs(tab.evaluate(seen) - before) <= 2
+
+
+@pytest.mark.browser
+def test_a_page_opens_whole_at_an_anchor_and_where_its_reader_was(opening, address):
+    """The place to which an address leads, and the one to which a reload or the Back button returns, are exact."""
+    place = "three-questions"
+    top = f"document.getElementById('{place}').getBoundingClientRect().top"
+    tab = opening(f"{LONG}#{place}")
+    assert not tab.evaluate(OPENING)
+    tab.wait_for_function(f"Math.abs({top} - 64) < 40")
+    tab = opening(LONG)
+    assert tab.evaluate(OPENING)
+    tab.locator("article h1").first.click()
+    tab.evaluate(f"document.getElementById('{place}').scrollIntoView()")
+    before = tab.evaluate(top)
+    tab.wait_for_timeout(500)
+    tab.reload(wait_until="load")
+    assert not tab.evaluate(OPENING)
+    tab.wait_for_function(f"Math.abs({top} - {before}) < 40")
+    tab.goto(f"{address}/{CONTENT[0]}")
+    tab.go_back()
+    tab.wait_for_function(f"Math.abs({top} - {before}) < 40")
+
+
 @pytest.mark.browser
 def test_dark_pages_never_flash(browser, address):
     """Dark stands before the first stroke is drawn: without any script file, in the machine's setting."""
@@ -382,6 +510,8 @@ def test_page_without_scripts(browser, address):
     assert box["height"] > 50
     assert tab.locator("article .katex-html").first.is_visible()
     assert not tab.locator(".theme-switch-button").first.is_visible()
+    assert tab.locator(".course-far").count() > 50
+    assert tab.locator("html[data-opening]").count() == 0  # the page is laid out whole
     tab.context.close()
 
 
@@ -411,6 +541,24 @@ def test_the_theme_still_works(browser, address):
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("page", ["notebooks/13_vgg.html", "exercises/17_comparing_networks.html"])
+def test_on_a_phone_the_contents_open_at_the_page_that_is_shown(browser, address, page):
+    tab = open_page(browser, address, page, 390)
+    tab.locator(".primary-toggle").click()
+    tab.wait_for_timeout(600)
+    here = tab.locator(".bd-sidebar-primary .current > a").last
+    assert here.get_attribute("href") == "#"  # Sphinx's link to the page itself
+    assert here.evaluate("e => e === document.activeElement")
+    middle = here.bounding_box()["y"] / tab.viewport_size["height"]
+    assert 0.15 < middle < 0.6
+    tab.keyboard.press("Escape")
+    tab.wait_for_timeout(600)
+    assert not here.is_visible()
+    assert tab.locator(".primary-toggle").evaluate("e => e === document.activeElement")
+    tab.context.close()
+
+
+@pytest.mark.browser
 def test_copy_buttons_copy(browser, address):
     """Each code cell's button puts the code into the clipboard: one of the scripts that were joined."""
     page = next(p for p in CONTENT if p.startswith("notebooks/"))
@@ -420,6 +568,45 @@ def test_copy_buttons_copy(browser, address):
     cell.locator("button.copybtn").click()
     copied = tab.evaluate("navigator.clipboard.readText()")
     assert copied.strip().splitlines()[0] in cell.locator("pre").inner_text()
+    tab.context.close()
+
+
+@pytest.mark.parametrize("page", [p for p in CONTENT if not p.startswith("book/")])
+def test_code_is_that_of_the_notebook(page):
+    """To the byte, whatever the colors: it is copied, edited and run."""
+    notebook = json.loads((SITE / "_sources" / page).with_suffix(".ipynb").read_text(encoding="utf-8"))
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    shown = [pre.get_text() for pre in soup(page).select("div.cell .cell_input pre")]
+    assert [text.removesuffix("\n") for text in shown] == [text for text in cells if text]
+
+
+@pytest.mark.browser
+def test_code_has_no_spans_but_those_that_show(browser, address):
+    """Every class of token is drawn differently from the code around it, in light or in dark."""
+    found = set()
+    for page in CONTENT:
+        text = (SITE / page).read_text(encoding="utf-8")
+        for block in re.findall(r'cell_input[^"]*"[^>]*>.*?</pre>', text, re.DOTALL):
+            found |= set(re.findall(r'<span class="([^"]*)"', block))
+    assert {"c1", "k", "s2"} <= found
+    tab = open_page(browser, address, LONG)
+    looks = """names => {
+        const pre = document.querySelector('.cell_input pre'), look = e => {
+            const { color, fontStyle, fontWeight, textDecorationLine, backgroundColor } = getComputedStyle(e);
+            return [color, fontStyle, fontWeight, textDecorationLine, e === pre ? 'rgba(0, 0, 0, 0)' : backgroundColor].join();
+        };
+        const spans = names.map(name => Object.assign(document.createElement('span'), { className: name, textContent: 'x' }));
+        pre.append(...spans);
+        const same = names.filter((name, i) => look(spans[i]) === look(pre));
+        spans.forEach(span => span.remove());
+        return same;
+    }"""
+    same = sorted(found)
+    for scheme in ("light", "dark"):
+        tab.emulate_media(color_scheme=scheme)
+        tab.wait_for_function(f"document.documentElement.dataset.theme === '{scheme}'")
+        same = tab.evaluate(looks, same)
+    assert same == []
     tab.context.close()
 
 

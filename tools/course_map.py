@@ -194,9 +194,9 @@ def table(chapters: list[Chapter], up: str) -> str:
     return "\n".join(lines)
 
 
-def drawing(chapters: list[Chapter]) -> str:
-    """The chapters under each other as SVG, with a line from each down to those that need it."""
-    left, step = 84, 27
+def drawing(chapters: list[Chapter], up: str) -> str:
+    """The chapters under each other as SVG, each a link, with a line from each down to those that need it."""
+    left, step, wide = 84, 30, 420
     y = {c.number: 16 + step * place for place, c in enumerate(chapters)}
     lines, dots = [], []
     for start, end in steps(chapters):
@@ -207,16 +207,18 @@ def drawing(chapters: list[Chapter]) -> str:
             lines.append(f"M{left} {y[start]}C{bulge} {y[start]} {bulge} {y[end]} {left} {y[end]}")
     for c in chapters:
         dots.append(
-            f'<g data-chapter="{c.number}"><circle cx="{left}" cy="{y[c.number]}" r="6"/>'
-            f'<text x="{left + 16}" y="{y[c.number] + 5}">{c.number} · {html.escape(c.title)}</text></g>'
+            f'<a href="{up}notebooks/{c.name}.html" data-chapter="{c.number}">'
+            f'<rect x="{left - 11}" y="{y[c.number] - 15}" width="{wide - left + 10}" height="30" rx="5"/>'
+            f'<circle cx="{left}" cy="{y[c.number]}" r="6"/>'
+            f'<text x="{left + 16}" y="{y[c.number] + 5}">{c.number} · {html.escape(c.title)}</text></a>'
         )
-    size = f"0 0 420 {max(y.values()) + 16}"
+    size = f"0 0 {wide} {max(y.values()) + 16}"
     label = (
         "The chapters from first to last, with a line from each chapter down to those that need it. "
         "The table says the same in words."
     )
     return (
-        f'<svg class="course-drawing" viewBox="{size}" role="img" aria-label="{label}">'
+        f'<svg class="course-drawing" viewBox="{size}" role="group" aria-label="{label}">'
         f'<path d="{"".join(lines)}"/>{"".join(dots)}</svg>'
     )
 
@@ -260,7 +262,7 @@ def setup(app) -> dict:
 
     class Map(CourseDirective):
         def inside(self, chapters: list[Chapter], up: str) -> list:
-            return [nodes.raw("", drawing(chapters), format="html")]
+            return [nodes.raw("", drawing(chapters, up), format="html")]
 
     class Table(CourseDirective):
         def inside(self, chapters: list[Chapter], up: str) -> list:

@@ -69,7 +69,7 @@
   const why = unable();
   if (why) {
     bar.classList.add("live-unable");
-    for (const empty of [all, ...document.querySelectorAll(".live-bar")]) empty.remove();
+    for (const empty of [all, ...document.querySelectorAll(".live-bar, .live-skip")]) empty.remove();
     words.textContent = `The code on this page cannot run ${why}. Everything reads as it is, or open the page in Colab (the rocket above).`;
     return;
   }

@@ -1,3 +1,42 @@
+// A long page is laid out in pieces, so that it answers while it opens: first what is on the screen, then in idle time
+// what is far below (far.mjs, page.css); all of it at once when the reader may go far. After that it is as any page.
+(() => {
+  const { dataset } = document.documentElement, PIECE = 150; // elements: less than 50 ms of work on a slow phone
+  if (!("opening" in dataset)) return;
+  const far = [...document.querySelectorAll(".course-far")], until = new AbortController();
+  let next = 0;
+
+  function open() {
+    until.abort();
+    delete dataset.opening;
+    for (const block of far) block.style.contentVisibility = "";
+  }
+
+  function piece() {
+    if (!("opening" in dataset)) return;
+    for (let elements = 0; next < far.length && elements < PIECE; next++) {
+      far[next].style.contentVisibility = "visible";
+      elements += far[next].getElementsByTagName("*").length + 1;
+    }
+    document.body.getBoundingClientRect(); // lays it out now: what is drawn after it is a task of its own
+    if (next < far.length) requestIdleCallback(piece, { timeout: 100 });
+    else open();
+  }
+
+  // Links, the scroll bar, focus, menus of the browser, paper; and keys that find or go to the end.
+  for (const name of ["pointerdown", "click", "hashchange", "focusin", "blur", "beforeprint"]) {
+    addEventListener(name, open, { capture: true, passive: true, signal: until.signal });
+  }
+  addEventListener("keydown", (event) => {
+    const end = event.key === "End";
+    if (end || event.ctrlKey || event.metaKey || /^(F3|\/|')$/.test(event.key)) open();
+    if (!end || event.target !== document.body || event.shiftKey) return;
+    event.preventDefault(); // a smooth scroll on its way may end where it began when the page changes its height
+    scrollTo(0, document.body.scrollHeight);
+  }, { capture: true, signal: until.signal });
+  requestIdleCallback(piece, { timeout: 1000 });
+})();
+
 // What needs scrolling can be reached and scrolled by keyboard: formulas, code, tables and outputs that are larger
 // than their box get a Tab stop, and lose it where there is room.
 (() => {
@@ -5,9 +44,12 @@
   const NAMES = { PRE: "Code or output", TABLE: "Table" };
   const scrolls = (style) => style === "auto" || style === "scroll";
 
-  function mark(box) {
+  function isLarge(box) {
     const style = getComputedStyle(box), wide = box.scrollWidth > box.clientWidth + 1 && scrolls(style.overflowX);
-    const large = wide || (box.scrollHeight > box.clientHeight + 1 && scrolls(style.overflowY));
+    return wide || (box.scrollHeight > box.clientHeight + 1 && scrolls(style.overflowY));
+  }
+
+  function mark(box, large) {
     const inside = box.querySelector("a[href], button, input, [tabindex]");
     if (large && !inside && !box.hasAttribute("tabindex")) {
       box.tabIndex = 0;
@@ -22,7 +64,9 @@
     }
   }
 
-  const watch = new ResizeObserver((entries) => entries.forEach((entry) => mark(entry.target)));
+  const watch = new ResizeObserver((entries) => { // all are measured before one changes
+    entries.map(({ target }) => [target, isLarge(target)]).forEach(([box, large]) => mark(box, large));
+  });
   for (const box of document.querySelectorAll(BOXES.split(", ").map((b) => `article ${b}`).join())) watch.observe(box);
 })();
 
@@ -84,4 +128,16 @@
     code.after(button);
   }), { rootMargin: "1000px" });
   document.querySelectorAll("article div.highlight pre").forEach((code) => code.closest(".cell_output") || near.observe(code));
+})();
+
+// On a phone the contents open where the reader is. The theme gives the focus to their first link, a tenth of a second after
+// the press; from there it goes on to the page that is shown.
+(() => {
+  const side = document.querySelector(".bd-sidebar-primary");
+  const here = side && [...side.querySelectorAll(".current > a")].at(-1);
+  if (here) document.querySelector(".primary-toggle")?.addEventListener("click", () => setTimeout(() => {
+    if (!side.contains(document.activeElement)) return; // closed, or not a menu that opens
+    here.focus({ preventScroll: true });
+    side.scrollTop += here.getBoundingClientRect().top - side.getBoundingClientRect().top - side.clientHeight / 3;
+  }, 120));
 })();

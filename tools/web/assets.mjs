@@ -15,11 +15,14 @@ export const LEFT_OUT = /fontawesome|mathjax|thebe|togglebutton|design-tabs|copy
 export const PAPER = "print.css";
 
 // What a script of the theme does in its own way: page.js gives Tab stops to what scrolls, and asks no box for its size
-// before it is laid out; the contents at the side are scrolled, and the header measured, when the page is laid out anyway.
+// before it is laid out; the contents at the side are scrolled, and the header measured, when the page is laid out anyway;
+// tips, which come up after half a second, are made when there is time.
 const SIDE = '((function(){if(!document.querySelector(".bd-docs-nav"))return;';
 const TOP = '((function(){var t=document.getElementById("pst-back-to-top"),e=';
+const TIPS = "((function(){[].slice.call(document.querySelectorAll('[data-bs-toggle=\"tooltip\"]'))";
 const CHANGED = [
   { file: /bootstrap\.js$/, from: `mo${TOP}`, to: `requestAnimationFrame${TOP}` },
+  { file: /bootstrap\.js$/, from: `mo${TIPS}`, to: `(self.requestIdleCallback??setTimeout)${TIPS}` },
   { file: /pydata-sphinx-theme\.js$/, from: '"complete"===document.readyState?T():window.addEventListener("load",T)', to: "0" },
   { file: /pydata-sphinx-theme\.js$/, from: `e${SIDE}`, to: `requestAnimationFrame${SIDE}` },
 ];
@@ -104,7 +107,7 @@ export async function writeStyles({ html, raw, own, all }, names) {
     css: [{ raw: css }],
     keyframes: true,
     variables: true,
-    dynamicAttributes: ["data-theme", "data-mode", "data-bs-theme", "data-popper-placement", "data-popper-reference-hidden", "open", "aria-expanded"],
+    dynamicAttributes: ["data-theme", "data-mode", "data-opening", "data-bs-theme", "data-popper-placement", "data-popper-reference-hidden", "open", "aria-expanded"],
     safelist: { greedy: [/tooltip/, /data-popper/] },
     blocklist: [/^(bs-popover|popover|carousel|list-group|modal|offcanvas|toast|version-switcher)/], // scripts of the theme name them
     defaultExtractor: (text) => text.match(/[\w-]+/g) ?? [],

@@ -6,7 +6,9 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync
 import path from "node:path";
 import { parse, serialize } from "parse5";
 import { LEFT_OUT, PAPER, addSiteFiles, bundleScripts, writeStyles } from "./assets.mjs";
+import { code, looks } from "./code.mjs";
 import { all, append, element, empty, first, get, hasClass, nodes, remove, replace, set, tags, text } from "./dom.mjs";
+import { far } from "./far.mjs";
 import { formulas } from "./formulas.mjs";
 import { icons } from "./icons.mjs";
 import { live } from "./live.mjs";
@@ -25,6 +27,13 @@ const SCHEME = `(() => {
   root.theme = root.mode === "auto" ? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light") : root.mode;
 })();`;
 
+// And of a long page, whether it opens at its top: then page.js lays out what is far below piece by piece. Elsewhere, and
+// in browsers without idle time, it is whole.
+const OPENING = `(() => {
+  const opened = performance.getEntriesByType?.("navigation")[0];
+  if (opened?.type === "navigate" && !opened.name.includes("#") && self.requestIdleCallback) document.documentElement.dataset.opening = "";
+})();`;
+
 // What the theme and Jupyter Book add to every page and the course does without. Anything else stops the build.
 const DROPPED_INLINE = [/toggleHint|toggleOpenOnPrint|togglebuttonSelector/, /window\.MathJax/, /THEBE|kernelName = |thebe/, /pagename/, /dataset\.mode/];
 const NEEDS_DROPPED = ["toggle", "sd-tab-set", "sd-tab-label", "thebe"];
@@ -39,6 +48,8 @@ function description(article) {
   if (words.length <= 300) return words;
   return `${words.slice(0, 300).replace(/\s\S*$/, "")} …`;
 }
+
+let sheets; // how the stylesheets show code: the same on every page
 
 function finish({ name, gets }) {
   const fail = (message) => problems.push(`${name}: ${message}`);
@@ -55,6 +66,7 @@ function finish({ name, gets }) {
   pictures(article, { ...job, root, folder }, used);
   later(article, { ...job, root }, used);
   if (gets.includes("live.js")) live(article);
+  const long = gets.includes("page.js") && far(article); // before formulas are set: their TeX is about as long as what it shows
   for (const script of tags(page, "script").filter((e) => !get(e, "src") && !/json/.test(get(e, "type") ?? ""))) {
     const code = text(script);
     const written = code.match(/^\s*document\.write\(`([\s\S]*)`\);\s*$/)?.[1];
@@ -72,6 +84,8 @@ function finish({ name, gets }) {
   const here = (address) => path.posix.join(folder, address.split("?")[0]);
   const shared = sources.filter((s) => !OF_SEARCH.test(s) && !LEFT_OUT.test(s)).map(here);
 
+  sheets ??= looks(styles.map((style) => readFileSync(path.join(job.raw, here(style)), "utf8")).join("\n"));
+  code(article, sheets);
   icons(page, body, job.icons, fail);
   const count = formulas(page, fail);
   repair(page);
@@ -83,7 +97,7 @@ function finish({ name, gets }) {
     element("meta", { name: "viewport", content: "width=device-width, initial-scale=1" }),
     title,
     element("meta", { name: "description", content: words }),
-    element("script", {}, SCHEME),
+    element("script", {}, long ? `${SCHEME}\n${OPENING}` : SCHEME),
   ];
   if (count) {
     for (const font of ["Main-Regular", "Math-Italic"]) {
@@ -103,8 +117,9 @@ function finish({ name, gets }) {
 
   const file = path.join(job.html, name);
   mkdirSync(path.dirname(file), { recursive: true });
-  const lines = serialize(page).split("\n");
-  writeFileSync(file, `${lines.map((line) => (line.trim() ? line : "")).join("\n").replace(/\n{2,}(?=\s*<)/g, "\n").trim()}\n`);
+  const tidy = (part) => part.replace(/^[^\S\n]+$/gm, "").replace(/\n{2,}(?=\s*<|$)/g, "\n");
+  const pieces = serialize(page).split(/(<pre[^]*?<\/pre>)/); // in code and outputs, empty lines are a part of the text
+  writeFileSync(file, `${pieces.map((part, i) => (i % 2 ? part : tidy(part))).join("").trim()}\n`);
   return { shared, styles: styles.map(here).filter((s) => !LEFT_OUT.test(s)) };
 }
 
