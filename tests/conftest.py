@@ -1,8 +1,23 @@
-"""What several test files share: a browser, and a page with one interactive figure."""
+"""What several test files share: their order, a browser, and a page with one interactive figure."""
+
+import sys
 
 import pytest
 
 from tests.browser import FLAGS, REQUIRED, find_browser
+
+
+def pytest_collection_modifyitems(items):
+    """Files with slow tests come first: processes that share the work then end at about the same time."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish():
+    if "torch" in sys.modules:  # a file without PyTorch need not wait for it
+        from tests import meta_kernels
+
+        meta_kernels.install()
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,13 @@ zeros score nothing. Reports tell no expected number. Small changes of the right
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+import functools
 import inspect
 import numbers
 import pathlib
+import pickle
 import re
 
 import numpy as np
@@ -41,6 +45,43 @@ def answer_of(task: Task, function):
     if task.kind == "named values":
         return {case.args[0]: function(*case.args) for case in task.make_cases()}
     return function
+
+
+@functools.lru_cache(maxsize=1)
+def remembered(name: str) -> Task:
+    """The task of that name, whose reference and mistakes compute a case once, however many answers they are compared with.
+
+    Answers themselves are run every time, and `test_same_seed_same_result` runs everything twice.
+    """
+    task = next(task for task in TASKS if task.name == name)
+    mistakes = {
+        key: dataclasses.replace(mistake, function=once(mistake.function))
+        for key, mistake in task.misconceptions.items()
+    }
+    return dataclasses.replace(task, reference=once(task.reference), misconceptions=mistakes)
+
+
+def once(function):
+    """`function`, which gives what it gave, or raises what it raised, if it is asked the same again."""
+    known = {}
+
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        try:
+            question = pickle.dumps((args, kwargs))
+        except (pickle.PicklingError, AttributeError, TypeError):  # a case that holds a function
+            return function(*args, **kwargs)
+        if question not in known:
+            try:
+                known[question] = function(*args, **kwargs), None
+            except Exception as error:
+                known[question] = None, error
+        result, error = known[question]
+        if error is not None:
+            raise error
+        return copy.deepcopy(result)
+
+    return call
 
 
 def map_arrays(value, change):
@@ -131,7 +172,7 @@ def test_section_to_reread_is_in_the_chapter(task):
 def test_right_answers_score_full_marks(task, seed):
     for name, function in variations(task).items():
         answer = answer_of(task, function)
-        result = checks.grade(task, answer, seed)
+        result = checks.grade(remembered(task.name), answer, seed)
         assert result.points == result.max_points == task.points, f"{name}\n{result.text()}"
         assert not result.misconceptions
 
@@ -140,7 +181,7 @@ def test_right_answers_score_full_marks(task, seed):
 @each_mistake
 def test_mistake_loses_points_and_gets_its_own_hint(task, key, seed):
     misconception = task.misconceptions[key]
-    result = checks.grade(task, misconception.function, seed)
+    result = checks.grade(remembered(task.name), misconception.function, seed)
     assert result.points < result.max_points
     assert result.misconceptions == [key], result.text()
     assert misconception.hint in [item.message for item in result.items]
@@ -159,7 +200,7 @@ def test_mistaken_values_get_the_hints_of_mistaken_functions(task):
             except KeyError:  # the mistake concerns other names
                 return task.reference(*name)
 
-        result = checks.grade(task, answer_of(task, mistaken))
+        result = checks.grade(remembered(task.name), answer_of(task, mistaken))
         assert result.misconceptions == [key], result.text()
 
 
@@ -179,7 +220,7 @@ def test_blank_answers_score_nothing(task):
         blanks.append(zeros)
     for blank in blanks:
         for seed in SEEDS:
-            result = checks.grade(task, blank, seed)
+            result = checks.grade(remembered(task.name), blank, seed)
             assert result.points == 0, f"{blank!r}\n{result.text()}"
 
 
@@ -194,7 +235,7 @@ def test_input_handed_back_scores_nothing_in_full(task):
     """An answer that returns what it was given is not right."""
     if task.kind == "function":
         for seed in SEEDS:
-            result = checks.grade(task, lambda *args, **kwargs: args[0], seed)
+            result = checks.grade(remembered(task.name), lambda *args, **kwargs: args[0], seed)
             assert result.points < result.max_points, result.text()
 
 
@@ -216,7 +257,9 @@ def test_numbers_near_the_right_one_score_nothing(task):
             near = [other for other in near if repr(other) != repr(value)]
         for other in near:
             answer = other if task.kind == "value" else {case.args[0]: other}
-            assert checks.grade(task, answer).points == 0, f"{other!r} passes for {case.label!r}"
+            assert checks.grade(remembered(task.name), answer).points == 0, (
+                f"{other!r} passes for {case.label!r}"
+            )
 
 
 def _shifted(value, change):
@@ -236,7 +279,7 @@ def test_reports_tell_no_expected_number(task):
     if task.kind == "function":  # whole numbers there (a size, the 255 of a byte) are no secret
         secrets = {label: {text for text in found if "." in text} for label, found in secrets.items()}
     for answer in answers:
-        for item in checks.grade(task, answer).items:
+        for item in checks.grade(remembered(task.name), answer).items:
             told = set(re.findall(r"\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?|[\"'][a-z][\"']", item.message))
             found = told & secrets[item.label]
             assert not found, f"{found} stands in: {item.message}"

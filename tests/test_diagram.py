@@ -1,5 +1,6 @@
 """utils.diagram: what is drawn is what was run, and it can be read: nothing overlaps, nothing runs through a box."""
 
+import functools
 import itertools
 import re
 import warnings
@@ -19,7 +20,7 @@ from torchvision.models.mobilenetv2 import InvertedResidual
 from torchvision.models.resnet import BasicBlock, Bottleneck
 from torchvision.models.squeezenet import Fire
 
-from utils import plot
+from utils import boxes, plot
 from utils.diagram import COLORS, SOFT, STRIPE, _mix, diagram, text_width
 from utils.graph import trace
 from utils.layered import Item, layout
@@ -206,17 +207,18 @@ def test_modules(name, direction):
     check(diagram(on_meta(build), size, direction=direction, fuse=False, shapes="all", parameters=True))
 
 
-@pytest.mark.parametrize("depth", [1, 2])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_whole_networks(name, depth):
+def test_whole_networks(name, monkeypatch):
+    monkeypatch.setattr(boxes, "trace", functools.cache(trace))  # all drawings of one run
     more = {"aux_logits": False} if name in ("googlenet", "inception_v3") else {}
     model = on_meta(lambda: getattr(models, name)(weights=None, **more))
-    check(diagram(model, depth=depth, parameters=True))
-    if depth == 1:
-        check(diagram(model, depth=depth, direction="right"))
-    d = diagram(model, depth=depth, fuse=False, collapse=False)
-    check(d)
-    assert module_lines_of(d) == module_lines_of_the_run(model, depth)
+    graph = trace(model)
+    check(diagram(model, depth=1, direction="right"))
+    for depth in (1, 2):
+        check(diagram(model, depth=depth, parameters=True))
+        d = diagram(model, depth=depth, fuse=False, collapse=False)
+        check(d)
+        assert module_lines_of(d) == module_lines_of_the_run(model, graph, depth)
 
 
 def module_lines_of(d) -> set:
@@ -233,10 +235,9 @@ def module_lines_of(d) -> set:
     return {(box.name, name) for k, box in enumerate(d.boxes) if box.modules for name in reached(k)}
 
 
-def module_lines_of_the_run(model, depth) -> set:
+def module_lines_of_the_run(model, graph, depth) -> set:
     """The same from the operations themselves."""
     parents = {name.rpartition(".")[0] for name, _ in model.named_modules() if name}
-    graph = trace(model)
     called = {call.module for call in graph.calls}
     parents = {
         name for name in parents if name in called and any(c.startswith(name + ".") for c in called)

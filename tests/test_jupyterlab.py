@@ -42,9 +42,9 @@ def test_notebook_runs_in_jupyterlab(browser, lab, name):
         cells = [c for c in nbformat.read(course / name, as_version=4).cells if c.cell_type == "code"]
         return all(c.execution_count for c in cells)
 
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 300
     while not all_ran():
-        assert time.monotonic() < deadline, "the cells did not all run within three minutes"
+        assert time.monotonic() < deadline, "the cells did not all run within five minutes"
     ran = nbformat.read(course / name, as_version=4)
     outputs = [o for c in ran.cells if c.cell_type == "code" for o in c.outputs]
     assert not [o for o in outputs if o.output_type == "error"]
