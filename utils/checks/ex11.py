@@ -81,6 +81,11 @@ by_hand = Task(
         "ten classes": Misconception(
             _hand(parameters=_PARAMETERS - 90 * (32 * 64 + 1)), "There are 100 classes: 100 scores."
         ),
+        "the chapter's network": Misconception(
+            _hand(parameters=29_034),
+            "That is the network of section 11.12 as it stands. Here three things change: the channels that "
+            "come in, the size of the pictures, the classes.",
+        ),
         "no batch norm": Misconception(
             _hand(parameters=_PARAMETERS - 2 * 16 - 2 * 32),
             "Batch normalization has two parameters a channel, a scale and a shift.",
@@ -249,6 +254,13 @@ gradient_in_pieces = Task(
             ),
             "You weight each piece by micro. The last piece may have fewer samples than that.",
         ),
+        "sums over micro": Misconception(
+            lambda weight, x, labels, micro: _pieces_with(lambda n, N, pieces: n / micro)(
+                weight, x, labels, micro
+            ),
+            "You divide the sum of each piece by micro. The loss is a mean over the whole batch: divide by "
+            "the number of all samples.",
+        ),
         "short piece dropped": Misconception(
             _pieces_with(lambda n, N, pieces: n / N, drop=True),
             "The last, shorter piece is missing: its samples belong to the batch.",
@@ -299,6 +311,7 @@ def _scale_variant(
     grow: float = 2.0,
     late: int = 0,
     back: bool = False,
+    once: bool = False,
 ) -> Callable:
     def function(finite, factor, interval):
         good = updates = 0
@@ -310,7 +323,7 @@ def _scale_variant(
                 continue
             good += 1
             if good == interval + late or (not again and good > interval):
-                factor, good = factor * grow, 0 if again else good
+                factor, good = factor * grow, 0 if again and not once else good
         return factor, updates
 
     return function
@@ -347,6 +360,11 @@ loss_scale = Task(
         "grows every step": Misconception(
             _scale_variant(again=False),
             "Having grown once, the factor waits for `interval` more good steps: the count begins anew.",
+        ),
+        "grows once in a row": Misconception(
+            _scale_variant(once=True),
+            "A long row of good steps doubles the factor several times: after each doubling the count begins "
+            "anew.",
         ),
         "one too late": Misconception(
             _scale_variant(late=1), "The factor doubles with the good step number `interval`, not after it."

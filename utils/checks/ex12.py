@@ -100,6 +100,14 @@ by_hand = Task(
             _hand(normalized=200 / (2 + 1e-4 * 200**2) ** 0.75),
             "That is PyTorch's layer, which divides alpha by the window. (12.4) does not.",
         ),
+        "no power": Misconception(
+            _hand(normalized=200 / (2 + 1e-4 * 5 * 200**2)),
+            "The bracket is right. (12.4) divides by its power 0.75.",
+        ),
+        "neighbors only": Misconception(
+            _hand(normalized=200 / (2 + 1e-4 * 4 * 200**2) ** 0.75),
+            "The channel itself is in its window, too: five squares.",
+        ),
         "square root": Misconception(
             _hand(normalized=200 / (2 + 1e-4 * 5 * 200**2) ** 0.5), "The power is 0.75, not 0.5."
         ),
@@ -160,6 +168,26 @@ def _norm_in_place(a, n, alpha, beta, k):
         window = a[:, max(0, c - n // 2) : c + n // 2 + 1]
         a[:, c] = a[:, c] / (k + alpha * (window**2).sum(1)) ** beta
     return a
+
+
+def _norm_of_sum(a, n, alpha, beta, k):
+    import torch
+
+    b = torch.empty_like(a)
+    for c in range(a.shape[1]):
+        window = a[:, max(0, c - n // 2) : c + n // 2 + 1]
+        b[:, c] = a[:, c] / (k + alpha * window.sum(1) ** 2) ** beta
+    return b
+
+
+def _norm_inner_power(a, n, alpha, beta, k):
+    import torch
+
+    b = torch.empty_like(a)
+    for c in range(a.shape[1]):
+        window = a[:, max(0, c - n // 2) : c + n // 2 + 1]
+        b[:, c] = a[:, c] / (k + alpha * (window**2).sum(1) ** beta)
+    return b
 
 
 def _norm_of_mean(a, n, alpha, beta, k):
@@ -235,6 +263,12 @@ response_norm = Task(
         "not squared": Misconception(
             _norm_with(lambda c, n, C: range(max(0, c - n // 2), min(C, c + n // 2 + 1)), power=1),
             "The sum is over the squares of the activations.",
+        ),
+        "square of the sum": Misconception(
+            _norm_of_sum, "You add up first and square the sum. (12.4) adds up the squares."
+        ),
+        "power of the sum only": Misconception(
+            _norm_inner_power, "beta is the power of the whole bracket, k and alpha included."
         ),
         "power forgotten": Misconception(
             lambda a, n, alpha, beta, k: _norm_by_torch(a, n, alpha, 1.0, k),
@@ -314,6 +348,16 @@ def _first_channels(table, K, C):
     return [[float(c < len(seen)) for c in range(C)] for seen in table]
 
 
+def _first_kernels(x, weight, bias, table):
+    import torch
+
+    maps = [
+        torch.nn.functional.conv2d(x[:, list(seen)], weight[k : k + 1, : len(seen)], bias[k : k + 1])
+        for k, seen in enumerate(table)
+    ]
+    return torch.cat(maps, dim=1)
+
+
 def _without_bias(x, weight, bias, table):
     return _partial_conv(x, weight, 0 * bias, table)
 
@@ -368,9 +412,15 @@ partial_conv = Task(
             "Your maps see the right number of channels, but always the first ones. The table says which.",
         ),
         "bias forgotten": Misconception(_without_bias, "The bias is missing: each map adds its own."),
-        "bias doubled": Misconception(
-            lambda x, weight, bias, table: _partial_conv(x, weight, 2 * bias, table),
-            "The bias is added twice.",
+        "a bias for each channel": Misconception(
+            lambda x, weight, bias, table: _partial_conv(
+                x, weight, bias * bias.new_tensor([len(seen) for seen in table]), table
+            ),
+            "The bias is added once for each channel that a map sees. A map has one bias.",
+        ),
+        "the first kernels": Misconception(
+            _first_kernels,
+            "You picked the channels of x, but the first kernels of a filter. Kernel c belongs to channel c.",
         ),
         "maps switched off": Misconception(
             _masked_result,

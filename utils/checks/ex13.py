@@ -12,12 +12,12 @@ from utils.checks import Case, Misconception, Task
 # ---- 1. By hand ------------------------------------------------------------------------------------------
 
 # VGG without adaptive pooling on 192×256 pictures: 512 maps of 6×8. A 512-to-512 layer of stage 4 on pictures
-# of 224×224: 28×28 pixels. E has one 256-to-256 and two 512-to-512 layers more than D. A score map of a
+# of 224×224: 28×28 pixels. F has one 64-to-64 and one 256-to-256 layer more than E. A score map of a
 # 384×512 picture: 12×16 pixels in front of the 7×7 kernel. 256 channels, deviation 0.01, ReLU.
 _BY_HAND = {
     "first dense": 512 * 6 * 8 * 4096,
     "multiply-adds": 28 * 28 * 512 * 512 * 9,
-    "E minus D": 9 * 256**2 + 256 + 2 * (9 * 512**2 + 512),
+    "F minus E": 9 * 64**2 + 64 + 9 * 256**2 + 256,
     "positions": (12 - 6) * (16 - 6),
     "factor": math.sqrt(9 * 256 * 1e-4 / 2),
 }
@@ -37,7 +37,7 @@ by_hand = Task(
     cases=lambda rng: [
         Case("the first dense layer", 0.5, ("first dense",)),
         Case("the multiply-adds", 0.5, ("multiply-adds",)),
-        Case("what E has more than D", 0.5, ("E minus D",)),
+        Case("what F has more than E", 0.5, ("F minus E",)),
         Case("the positions of the score map", 0.5, ("positions",)),
         Case("the factor of the signal", 0.5, ("factor",)),
     ],
@@ -76,18 +76,27 @@ by_hand = Task(
             _hand("multiply-adds", 512 * 512 * 9), "That is the work at one position. There are 28·28."
         ),
         "no biases": Misconception(
-            _hand("E minus D", 9 * 256**2 + 2 * 9 * 512**2), "The three layers have biases, too."
+            _hand("F minus E", 9 * 64**2 + 9 * 256**2), "The two layers have biases, too."
         ),
-        "one 512": Misconception(
-            _hand("E minus D", 9 * 256**2 + 256 + 9 * 512**2 + 512),
-            "Three stages get a layer more: the third, the fourth and the fifth.",
+        "first layers": Misconception(
+            _hand("F minus E", 9 * 3 * 64 + 64 + 9 * 128 * 256 + 256),
+            "Those are the first layers of the two stages. A layer behind them reads as many channels as it "
+            "puts out.",
         ),
-        "three of 512": Misconception(
-            _hand("E minus D", 3 * (9 * 512**2 + 512)),
-            "The layer that stage 3 gets has 256 channels, not 512.",
+        "half as wide": Misconception(
+            _hand("F minus E", 9 * 64**2 + 64 + 9 * 128**2 + 128),
+            "That layer has the width of stage 2. Stage 3 has 256 channels.",
+        ),
+        "one layer": Misconception(
+            _hand("F minus E", 9 * 256**2 + 256),
+            "That is the layer of stage 3. Stage 1 gets one, too.",
+        ),
+        "no taps": Misconception(
+            _hand("F minus E", 64**2 + 64 + 256**2 + 256), "Every kernel has 3·3 weights."
         ),
         "the total": Misconception(
-            _hand("E minus D", 143_667_240), "That is all of E. How many parameters more than D has it?"
+            _hand("F minus E", 143_667_240 + 627_008),
+            "That is all of F. How many parameters more than E has it?",
         ),
         "minus kernel": Misconception(
             _hand("positions", (12 - 7) * (16 - 7)),
@@ -547,11 +556,21 @@ through_depth = Task(
         ),
         "formula": Misconception(
             _measured(He=1.0, Glorot=math.sqrt(1 / 2), deviation=math.sqrt(9 * 64 * 1e-4 / 2)),
-            "That is what (13.2) says on the average. Asked for is what the cell measures in this network.",
+            "That is what (13.2) says on the average, or too few digits. Asked for is what the cell "
+            "measures in this network, with three digits or more.",
         ),
         "16th root": Misconception(
             _measured(**{name: f ** (15 / 16) for name, f in _NAMED.items() if name != "He"}),
             "Between 16 layers lie 15 steps: take the 15th root of last / first.",
+        ),
+        "mean of factors": Misconception(
+            _measured(He=0.99383, Glorot=0.70275, deviation=0.16866),
+            "You averaged the 15 factors. Factors multiply: take the 15th root of last / first.",
+        ),
+        "first step": Misconception(
+            _measured(He=1.03479, Glorot=0.73171, deviation=0.17561),
+            "That is the factor from the first layer to the second. Take all 15 steps: one differs from the "
+            "next.",
         ),
         "a fifteenth": Misconception(
             _measured(**{name: f**15 / 15 for name, f in _NAMED.items()}),

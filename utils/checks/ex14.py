@@ -184,6 +184,13 @@ def _same(x):
     return x
 
 
+def _without_projection(x, one, three, five, pooling):
+    """The pooling branch as in the naive module."""
+    y = _inception(x, one, three, five, pooling)
+    others = y[:, : y.shape[1] - pooling[0].shape[0]]
+    return torch.cat([others, F.max_pool2d(x, 3, stride=1, padding=1)], dim=1)
+
+
 def _flat(x, one, three, five, pooling):
     """Branches joined along the batch where they fit, here: along the rows."""
     y = _inception(x, one, three, five, pooling)
@@ -265,6 +272,10 @@ inception = Task(
             "put in there that could be a maximum; F.max_pool2d pads that way by itself.",
         ),
         "no pooling": Misconception(_inception_with(pool="none"), "There is no pooling in its branch."),
+        "no layer behind the pooling": Misconception(
+            _without_projection,
+            "The last branch ends with its pooling, as in the naive module. A 1×1 layer stands behind it.",
+        ),
         "pooling first": Misconception(
             _inception_with(order=(3, 0, 1, 2)),
             "The right channels in another order: the pooling branch comes last.",
@@ -324,6 +335,17 @@ def _loss_with(
     return loss
 
 
+def _loss_of_targets_short_of_one(logits, heads, labels, weight, smoothing):
+    """1 − ε for the right class, ε/K for the others."""
+
+    def one(scores):
+        K = scores.shape[1]
+        right = scores.log_softmax(dim=1)[torch.arange(len(labels)), labels].mean()
+        return F.cross_entropy(scores, labels, label_smoothing=smoothing) + smoothing / K * right
+
+    return one(logits) + weight * sum(one(scores) for scores in heads)
+
+
 def _loss_cases(rng) -> list[Case]:
     def batch(N, K, heads):
         scores = [2 * rng.normal(size=(N, K)) for _ in range(heads + 1)]
@@ -379,6 +401,22 @@ training_loss = Task(
         "shared by the others": Misconception(
             _loss_with(others=True),
             "You share ε among the wrong classes. It is shared among all: the right one gets ε/K back.",
+        ),
+        "right class short": Misconception(
+            _loss_of_targets_short_of_one,
+            "The right class gets 1 − ε + ε/K. With 1 − ε alone the targets do not add up to 1.",
+        ),
+        "softmax first": Misconception(
+            lambda logits, heads, labels, weight, smoothing: _training_loss(
+                logits.softmax(dim=1), [s.softmax(dim=1) for s in heads], labels, weight, smoothing
+            ),
+            "You apply softmax to the scores. F.cross_entropy takes scores: softmax is a part of it.",
+        ),
+        "one head": Misconception(
+            lambda logits, heads, labels, weight, smoothing: _training_loss(
+                logits, heads[:1], labels, weight, smoothing
+            ),
+            "You count the first head alone. There may be any number of them.",
         ),
         "summed": Misconception(
             _loss_with(reduction="sum"), "You sum over the pictures. The loss is their mean."
@@ -483,6 +521,10 @@ branches = Task(
         "resized": Misconception(
             _resized, "The results were stretched to the size of the picture. Pad before the convolution."
         ),
+        "activation": Misconception(
+            lambda x, w1, w3, w5: F.relu(_branches(x, w1, w3, w5)),
+            "You apply a ReLU. Asked for are the three convolutions alone.",
+        ),
         "border repeated": Misconception(
             _border_repeated, "You repeat the border. Pad with zeros, as the layers of the chapter do."
         ),
@@ -495,13 +537,19 @@ branches = Task(
 # ---- 5. Does factoring the 5×5 pay? ----------------------------------------------------------------------
 
 
-def _google_work() -> dict[str, int]:
-    """Multiply-adds of GoogLeNet on 224×224 by kernel, and of what replaces its 5×5 layers."""
-    work = {"7×7": 112**2 * 49 * 3 * 64, "dense": 1_024_000}
-    work |= {"1×1": 56**2 * 64 * 64, "3×3": 56**2 * 9 * 64 * 192, "5×5": 0, "first": 0, "second": 0}
+def _google_work(each_place: bool = True) -> dict[str, int]:
+    """Multiply-adds of GoogLeNet on 224×224 by kernel, and of what replaces its 5×5 layers; or its weights,
+    which count once and not at each place.
+    """
+
+    def at(side: int) -> int:
+        return side**2 if each_place else 1
+
+    work = {"7×7": at(112) * 49 * 3 * 64, "dense": 1_024_000}
+    work |= {"1×1": at(56) * 64 * 64, "3×3": at(56) * 9 * 64 * 192, "5×5": 0, "first": 0, "second": 0}
     C = 192
     for name, (c1, r3, c3, r5, c5, cp) in TABLE_1.items():
-        places = {"3": 28, "4": 14, "5": 7}[name[0]] ** 2
+        places = at({"3": 28, "4": 14, "5": 7}[name[0]])
         work["1×1"] += places * C * (c1 + r3 + r5 + cp)
         work["3×3"] += places * 9 * r3 * c3
         work["5×5"] += places * 25 * r5 * c5
@@ -511,23 +559,24 @@ def _google_work() -> dict[str, int]:
     return work
 
 
+def _shares(work: dict[str, int]) -> dict[str, float]:
+    whole = sum(work[key] for key in ("7×7", "1×1", "3×3", "5×5", "dense"))
+    return {
+        "share of 5×5": work["5×5"] / whole,
+        "share of 3×3": work["3×3"] / whole,
+        "first": (whole - work["5×5"] + work["first"]) / whole,
+        "second": (whole - work["5×5"] + work["second"]) / whole,
+    }
+
+
 _WORK = _google_work()
 _WHOLE = sum(_WORK[key] for key in ("7×7", "1×1", "3×3", "5×5", "dense"))
-_MEASURED = {
-    "share of 5×5": _WORK["5×5"] / _WHOLE,
-    "share of 3×3": _WORK["3×3"] / _WHOLE,
-    "first": (_WHOLE - _WORK["5×5"] + _WORK["first"]) / _WHOLE,
-    "second": (_WHOLE - _WORK["5×5"] + _WORK["second"]) / _WHOLE,
-    "rule": "b",
-}
+_MEASURED = _shares(_WORK) | {"rule": "b"}
+_BY_WEIGHTS = _shares(_google_work(each_place=False))
 
 
 def _measured(**wrong) -> Callable[[str], float | str]:
     return _with(_MEASURED, **wrong)
-
-
-def _changed(key: str, change: Callable[[float], float]) -> Callable[[str], float | str]:
-    return lambda asked: change(_MEASURED[asked]) if asked == key else _MEASURED[asked]
 
 
 def _both(change: Callable[[str], float], *keys: str) -> Callable[[str], float | str]:
@@ -560,8 +609,12 @@ factoring = Task(
             "The two shares are exchanged.",
         ),
         "share of weights": Misconception(
-            _changed("share of 5×5", lambda _: 593_920 / 6_990_272),
+            _both(_BY_WEIGHTS.__getitem__, "share of 5×5", "share of 3×3"),
             "That looks like the share of the weights. Asked for is that of the multiply-adds.",
+        ),
+        "ratio of weights": Misconception(
+            _both(_BY_WEIGHTS.__getitem__, "first", "second"),
+            "That looks like the ratio of the parameters. Asked for is that of the multiply-adds.",
         ),
         "ratios swapped": Misconception(
             _both(lambda key: _MEASURED["second" if key == "first" else "first"], "first", "second"),
@@ -601,7 +654,7 @@ factoring = Task(
             _measured(rule="d"), "Which of `first` and `second` is above 1? Read the options again."
         ),
     },
-    rtol=4e-3,
+    rtol=1e-3,
 )
 
 TASKS = (by_hand, inception, training_loss, branches, factoring)

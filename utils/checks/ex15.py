@@ -20,13 +20,13 @@ def _with(values: dict, **wrong) -> Callable[[str], float | str]:
 # ---- 1. By hand ------------------------------------------------------------------------------------------
 
 # 3 stages of 18 basic blocks; a bottleneck 512-128-512 with normalizations; a projection from 256 to 512 with
-# normalization; two of 16 branches; 4 (1 + f') with f' = -0.5 · 3.
+# normalization; two of 16 branches; 4 (1 + f') with f' = -0.4 · 3.
 _BY_HAND = {
     "layers": 110,
     "bottleneck": 512 * 128 + 9 * 128**2 + 128 * 512 + 2 * (128 + 128 + 512),
     "projection": 256 * 512 + 2 * 512,
     "ways": 120,
-    "gradient": -2.0,
+    "gradient": -0.8,
 }
 
 
@@ -102,23 +102,27 @@ by_hand = Task(
             _hand(ways=1 + 16 + 120), "You counted the ways through no branch and through one as well."
         ),
         "branch alone": Misconception(
-            _hand(gradient=-6.0), "That is what comes back through the branch. The direct term is missing."
+            _hand(gradient=-4.8), "That is what comes back through the branch. The direct term is missing."
         ),
         "direct alone": Misconception(
             _hand(gradient=4.0), "That is the direct term. What comes back through the branch is missing."
         ),
         "difference": Misconception(
-            _hand(gradient=10.0),
+            _hand(gradient=8.8),
             "A sum sends its gradient to both sides: add both terms, with their signs.",
         ),
         "inner derivative": Misconception(
-            _hand(gradient=2.0), "The derivative of f goes inside, too: max(0, 3x) is not max(0, x)."
+            _hand(gradient=2.4), "The derivative of f goes inside, too: max(0, 3x) is not max(0, x)."
+        ),
+        "two mistakes": Misconception(
+            _hand(gradient=-1.6),
+            "The direct term is missing, and the derivative of f goes inside: max(0, 3x) is not max(0, x).",
         ),
         "upstream once": Misconception(
-            _hand(gradient=2.5), "What arrives multiplies both terms, not only the direct one."
+            _hand(gradient=2.8), "What arrives multiplies both terms, not only the direct one."
         ),
         "value": Misconception(
-            _hand(gradient=-1.0), "That is y. Asked for is the derivative of the loss with respect to x."
+            _hand(gradient=-0.4), "That is y. Asked for is the derivative of the loss with respect to x."
         ),
     },
 )
@@ -219,6 +223,10 @@ residual_block = Task(
         "two ReLUs": Misconception(
             _variant(before=True),
             "There are ReLUs before and behind the sum. The first keeps the branch from subtracting.",
+        ),
+        "ReLU on both terms": Misconception(
+            _variant(before=True, shortcut="active", last=False),
+            "Each of the two terms has a ReLU of its own. There is one, behind the sum.",
         ),
         "no last ReLU": Misconception(
             _variant(last=False),
@@ -413,6 +421,17 @@ block_backward = Task(
             _backward_variant(direct="none"),
             "The direct term is missing: that is a plain block's gradient.",
         ),
+        "branch forgotten": Misconception(
+            lambda upstream, x, W1, W2: upstream * (x + np.maximum(0, x @ W1) @ W2 > 0),
+            "That is the direct term. What comes back through the branch is missing.",
+        ),
+        "matrices exchanged": Misconception(
+            lambda upstream, x, W1, W2: (
+                (back := upstream * (x + np.maximum(0, x @ W1) @ W2 > 0))
+                + ((back @ W1.T) * (x @ W1 > 0)) @ W2.T
+            ),
+            "W1 and W2 are exchanged on the way back: the last layer comes first.",
+        ),
         "mask of x": Misconception(
             _backward_variant(direct="of x"),
             "The direct term is masked by the sign of x. The ReLU saw the sum, not x.",
@@ -517,7 +536,8 @@ signal_growth = Task(
         ),
         "formula": Misconception(
             _measured(**{"4 blocks": 5.0, "16 blocks": 17.0, "gamma 0.25": 2.0, "share": 17**-0.5}),
-            "Those are the numbers of a formula for independent branches. Near, but measure.",
+            "Those are the numbers of a formula for independent branches, or rounded too far. Measure, and "
+            "keep three digits.",
         ),
         "growth": Misconception(
             _measured(**{key: _MEASURED[key] - 1 for key in ("4 blocks", "16 blocks", "gamma 0.25")}),

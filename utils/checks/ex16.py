@@ -91,6 +91,14 @@ by_hand = Task(
             _hand(dense=16),
             "In a chain it would read the layer before. In a dense block it reads all of them.",
         ),
+        "dense the last and the input": Misconception(
+            _hand(dense=48 + 16),
+            "Those are the block's input and one layer's maps. The tenth layer reads all layers before it.",
+        ),
+        "dense own maps, no input": Misconception(
+            _hand(dense=16 * 10),
+            "It does not read its own maps, and the block's input is missing.",
+        ),
         "dense multiplied": Misconception(
             _hand(dense=48 * 10), "Each layer adds 16 maps, not as many as came in."
         ),
@@ -113,6 +121,10 @@ by_hand = Task(
             _hand(paths=512 * 8 + 16 * (9 * 8 * 8 + 8 * 512)),
             "The first 1×1 layer exists once for each path: 16 of them, or a common one to 16·8 channels.",
         ),
+        "paths with biases": Misconception(
+            _hand(paths=16 * (512 * 8 + 8 + 9 * 8 * 8 + 8 + 8 * 512) + 512),
+            "You added biases. Asked for are the weights, as in (16.4).",
+        ),
         "SE weights": Misconception(
             _hand(SE=2 * 512 * 32), "Those are the weights of the two layers. They have biases: 32 and 512."
         ),
@@ -130,6 +142,10 @@ by_hand = Task(
         ),
         "sides squared and added": Misconception(
             _hand(pairs=28**2 + 20**2), "All pixels with all pixels: first count the pixels, then the pairs."
+        ),
+        "not with itself": Misconception(
+            _hand(pairs=28 * 20 * (28 * 20 - 1)),
+            "In the sum of (16.7) j runs over all pixels: each is compared with itself, too.",
         ),
         "each pair once, with itself": Misconception(
             _hand(pairs=28 * 20 * (28 * 20 + 1) // 2),
@@ -352,6 +368,10 @@ inverted_residual = Task(
             _inverted_with(first=_same, second=_same),
             "There is no ReLU at all: the block is linear, and could be one layer.",
         ),
+        "ReLU6": Misconception(
+            _inverted_with(first=lambda y: y.clamp(0, 6), second=lambda y: y.clamp(0, 6)),
+            "Large values are cut at 6, as in the paper, for small number formats. The task asks for a ReLU.",
+        ),
         "no padding": Misconception(
             _inverted_with(padding=0, shortcut="never"),
             "The maps got smaller by the border: the depthwise layer needs padding 1.",
@@ -408,6 +428,8 @@ def _non_local_with(dim=2, transposed=True, shortcut=True, softmax=True, scale=F
             similar = similar / len(theta) ** 0.5
         if softmax == "all":
             shares = similar.flatten(1).softmax(dim=1).reshape(similar.shape)
+        elif softmax == "sum":
+            shares = similar / similar.sum(dim=2, keepdim=True)
         else:
             shares = similar.softmax(dim=dim) if softmax else similar / similar.shape[2]
         y = (g @ p) @ (shares.transpose(1, 2) if transposed else shares)
@@ -460,6 +482,10 @@ non_local = Task(
         "no softmax": Misconception(
             _non_local_with(softmax=False),
             "The similarities are divided by the number of pixels. Take a softmax of them.",
+        ),
+        "divided by the sum": Misconception(
+            _non_local_with(softmax="sum"),
+            "The rows add up to one, but shares may be negative. The formula has e to the similarity.",
         ),
         "scaled": Misconception(
             _non_local_with(scale=True),
@@ -561,6 +587,9 @@ large_kernels = Task(
         "stopped early": Misconception(
             _measured(largest=17),
             "A larger odd kernel still fits: go on until the block costs more than 1.5 times.",
+        ),
+        "as in the paper": Misconception(
+            _measured(largest=7), "ConvNeXt stops there, but not for its cost. Try larger kernels, too."
         ),
         "rule a": Misconception(
             _measured(rule="a"),

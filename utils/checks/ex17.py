@@ -79,6 +79,10 @@ by_hand = Task(
             _hand(pictures=0.9 * 0.1 * (1.96 / 0.02) ** 2),
             "The standard error is to be 2 points, not half of the 95 % interval.",
         ),
+        "pictures at 92 percent": Misconception(
+            _hand(pictures=0.92 * 0.08 / 0.02**2),
+            "That is for the accuracy of the first question. This one asks about 90 %.",
+        ),
         "batches a second": Misconception(
             _hand(throughput=1 / 0.020),
             "Those are batches a second. Each of them holds 8 pictures.",
@@ -95,6 +99,10 @@ by_hand = Task(
         "ratio of times": Misconception(
             _hand(gain=20 / 5),
             "That is how much longer the batch takes. It answers 8 pictures in this time.",
+        ),
+        "one after another": Misconception(
+            _hand(gain=1 / 0.005),
+            "Those are the pictures a second one after another. How many times as many are they in batches?",
         ),
         "size of the batch": Misconception(
             _hand(gain=8),
@@ -119,6 +127,10 @@ by_hand = Task(
         "z of one": Misconception(
             _hand(z=(68 - 50) / math.sqrt(100)),
             "That is half of z: b lies 18 above its mean n / 2, and spreads by √n / 2, not by √n.",
+        ),
+        "corrected": Misconception(
+            _hand(z=(68 - 32 - 1) / math.sqrt(68 + 32)),
+            "You subtract 1, as some books do for small counts. Asked for is z as in (17.4).",
         ),
         "sign of z": Misconception(
             _hand(z=-(68 - 32) / math.sqrt(68 + 32)),
@@ -170,6 +182,16 @@ def _front_strict(costs, values):
     return np.flatnonzero(~((costs[:, None] < costs) & (values[:, None] > values)).any(0))
 
 
+def _front_cost_strict(costs, values):
+    """Beaten only by what is cheaper."""
+    return np.flatnonzero(~((costs[:, None] < costs) & (values[:, None] >= values)).any(0))
+
+
+def _front_value_strict(costs, values):
+    """Beaten only by what is better."""
+    return np.flatnonzero(~((costs[:, None] <= costs) & (values[:, None] > values)).any(0))
+
+
 def _front_duplicates(costs, values):
     """Equal points beat each other."""
     beats = (costs[:, None] <= costs) & (values[:, None] >= values)
@@ -210,8 +232,10 @@ def _front_cases(rng) -> list[Case]:
         best = int(_front(costs, values)[-1])
         return np.append(costs, costs[best]), np.append(values, values[best])
 
-    # first and last: equal costs, the better one first or last; equal values, the cheaper one first or last
-    ties = np.array([3.0, 1.0, 3.0, 2.0, 5.0, 4.0, 1.0]), np.array([7.0, 2.0, 5.0, 5.0, 9.0, 9.0, 1.0])
+    # the first is beaten by a later one in both; then equal costs, the better one first or last; equal
+    # values, the cheaper one first or last
+    costs, values = [6.0, 3.0, 1.0, 3.0, 2.0, 5.0, 4.0, 1.0], [3.0, 7.0, 2.0, 5.0, 5.0, 9.0, 9.0, 1.0]
+    ties = np.array(costs), np.array(values)
     shift = rng.uniform(0, 3)
     return [
         Case("fourteen networks, no two alike", 0.75, spread(14)),
@@ -230,6 +254,18 @@ pareto = Task(
         "strict in both": Misconception(
             _front_strict,
             "You ask that the other is cheaper and better. Equal in one and ahead in the other is enough.",
+        ),
+        "only cheaper": Misconception(
+            _front_cost_strict,
+            "You ask that the other is cheaper. At the same cost a better one dominates, too (17.5).",
+        ),
+        "only better": Misconception(
+            _front_value_strict,
+            "You ask that the other is better. With the same value a cheaper one dominates, too (17.5).",
+        ),
+        "itself": Misconception(
+            lambda costs, values: np.array([], dtype=int),
+            "No network is left: does each dominate itself? One of the two must be strict (17.5).",
         ),
         "equal points": Misconception(
             _front_duplicates,
@@ -384,6 +420,14 @@ mcnemar = Task(
             _z(lambda b, c, N: (b - (b + c) / 2) / math.sqrt(b + c)),
             "Half of it: b spreads by √n / 2 around n / 2.",
         ),
+        "root of n / 2": Misconception(
+            _z(lambda b, c, N: (b - (b + c) / 2) / math.sqrt((b + c) / 2)),
+            "The 2 belongs outside of the root: b spreads by √n / 2.",
+        ),
+        "counts as shares": Misconception(
+            lambda a, b, t: ((n := _mcnemar(a, b, t))[0] / len(t), n[1] / len(t), n[2] / len(t) ** 0.5),
+            "Those are shares of all pictures. Count the pictures: the root in (17.4) needs counts.",
+        ),
         "share": Misconception(
             _z(lambda b, c, N: (b - c) / N),
             "That is the difference of the accuracies. How many of its own standard deviations is it?",
@@ -483,6 +527,10 @@ relative_latency = Task(
         "only warm-up": Misconception(
             lambda t, r, w: np.median(t[:w] / t[:w, r : r + 1], axis=0),
             "You kept the first rounds and left out the others.",
+        ),
+        "one round too many dropped": Misconception(
+            lambda t, r, w: np.median(t[w + 1 :] / t[w + 1 :, r : r + 1], axis=0),
+            "You left out one round too many: `warm_up` rounds do not count, all others do.",
         ),
         "last rounds dropped": Misconception(
             lambda t, r, w: np.median(t[:-w] / t[:-w, r : r + 1], axis=0),
